@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The FIB: which connections get a PUBLISH.  A level trie of topic filters
+ * with a cache of resolved topics in front of it.
+ */
+#ifndef KMQTT_FIB_H
+#define KMQTT_FIB_H
+
+#include <linux/types.h>
+
+struct kmqtt_conn;
+struct kmqtt_fib;
+struct netlink_ext_ack;
+
+/**
+ * struct kmqtt_route_key - what identifies a route
+ * @conn: target; %NULL is the daemon
+ * @filter: topic filter, checked with kmqtt_topic_filter_check()
+ * @filter_len: its length
+ * @share: share name or %NULL
+ * @share_len: its length
+ */
+struct kmqtt_route_key {
+	struct kmqtt_conn *conn;
+	const u8 *filter;
+	u16 filter_len;
+	const u8 *share;
+	u16 share_len;
+};
+
+/**
+ * struct kmqtt_route_opts - options of a route
+ * @flags: KMQTT_ROUTE_F_*
+ * @qos: the subscription's QoS, kept for the daemon
+ * @subid: Subscription Identifier, 0 = none
+ */
+struct kmqtt_route_opts {
+	u32 flags;
+	u32 subid;
+	u8 qos;
+};
+
+/**
+ * struct kmqtt_fib_dest - one destination of a look-up
+ * @conn: target, valid in the caller's RCU read-side section; %NULL = daemon
+ * @flags: KMQTT_ROUTE_F_RETAIN_AS_PUBLISHED if any matching route has it
+ * @n_subids: number of Subscription Identifiers
+ * @subids: those of all matching routes of this connection, ascending
+ */
+struct kmqtt_fib_dest {
+	struct kmqtt_conn *conn;
+	const u32 *subids;
+	u16 n_subids;
+	u8 flags;
+};
+
+typedef void (*kmqtt_fib_emit_t)(void *ctx, const struct kmqtt_fib_dest *dest);
+
+struct kmqtt_fib *kmqtt_fib_create(void);
+/* All routes must be gone.  Process context, may sleep. */
+void kmqtt_fib_destroy(struct kmqtt_fib *fib);
+
+/**
+ * kmqtt_fib_add() - add a route or replace its options in place
+ * @fib: of the connection's namespace
+ * @key: conn must be referenced by the caller; the route takes its own
+ * @opts: options
+ * @extack: text of a refusal
+ *
+ * Process context, takes the FIB's mutex.
+ * Return: 0, -ENOMEM, -ENOSPC, -ESHUTDOWN once kmqtt_fib_flush() has run
+ * for the connection.
+ */
+int kmqtt_fib_add(struct kmqtt_fib *fib, const struct kmqtt_route_key *key,
+		  const struct kmqtt_route_opts *opts,
+		  struct netlink_ext_ack *extack);
+/* -ENOENT if there is none.  A look-up that began before may still use it. */
+int kmqtt_fib_del(struct kmqtt_fib *fib, const struct kmqtt_route_key *key);
+/*
+ * Change the target of route @key to @conn (NULL = daemon) with @opts in one
+ * step: no look-up finds neither or both.  -ENOENT if there is none.
+ */
+int kmqtt_fib_retarget(struct kmqtt_fib *fib, const struct kmqtt_route_key *key,
+		       struct kmqtt_conn *conn,
+		       const struct kmqtt_route_opts *opts,
+		       struct netlink_ext_ack *extack);
+/* Remove all routes of @conn and refuse new ones from now on. */
+void kmqtt_fib_flush(struct kmqtt_fib *fib, struct kmqtt_conn *conn);
+/* Remove the routes whose target is the daemon. */
+void kmqtt_fib_flush_daemon(struct kmqtt_fib *fib);
+/* Clear HELD of all routes of @conn. */
+void kmqtt_fib_release(struct kmqtt_fib *fib, struct kmqtt_conn *conn);
+/* Forget resolved topics: a read ACL changed. */
+void kmqtt_fib_invalidate(struct kmqtt_fib *fib);
+
+/**
+ * kmqtt_fib_lookup() - find the destinations of a topic
+ * @fib: of the source's namespace
+ * @topic: checked Topic Name with mount point
+ * @len: its length
+ * @source: publishing connection or %NULL: routes with No Local to it are
+ *	left out
+ * @emit: called once per destination, in the caller's RCU read-side section
+ * @ctx: its first argument
+ *
+ * Each connection comes at most once, plus once per share group that chose
+ * it; the read ACL has been applied.  Context: under rcu_read_lock(), task
+ * context; does not sleep.
+ * Return: number of destinations; -E2BIG, with none emitted, if the walk met
+ * too many nodes; -ENOMEM, with none emitted.
+ */
+int kmqtt_fib_lookup(struct kmqtt_fib *fib, const u8 *topic, u16 len,
+		     const struct kmqtt_conn *source, kmqtt_fib_emit_t emit,
+		     void *ctx);
+
+/**
+ * struct kmqtt_route_info - a route as dumped; pointers valid in the callback
+ */
+struct kmqtt_route_info {
+	u64 conn_id;
+	const u8 *filter;
+	const u8 *share;
+	u16 filter_len;
+	u16 share_len;
+	struct kmqtt_route_opts opts;
+};
+
+/**
+ * kmqtt_fib_dump() - walk the routes
+ * @fib: the FIB
+ * @conn: only those of this connection, or %NULL for all
+ * @pos: 0 at first; updated so that the next call goes on where @cb refused
+ * @cb: returns non-zero to stop; that route comes again at the next call
+ * @ctx: its first argument
+ *
+ * Every route that exists during the whole walk is reported at least once.
+ * Process context, takes the FIB's mutex.
+ * Return: 0 at the end, else what @cb returned.
+ */
+int kmqtt_fib_dump(struct kmqtt_fib *fib, struct kmqtt_conn *conn, u64 *pos,
+		   int (*cb)(void *ctx, const struct kmqtt_route_info *info),
+		   void *ctx);
+
+/* Routes, distinct filters, cached topics; for statistics. */
+void kmqtt_fib_counts(struct kmqtt_fib *fib, u64 *routes, u64 *filters,
+		      u64 *cached);
+
+int kmqtt_fib_init(void);	/* module init: caches */
+void kmqtt_fib_exit(void);
+
+#endif /* KMQTT_FIB_H */
