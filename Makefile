@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: GPL-2.0
+# kmqtt: the module, the daemon, the tools, and the commands on them.
+#   make                 everything for the kernel that KDIR names
+#   make module KERNEL=K the module for a kernel of the VM harness
+#   make run|stop|ctl|sh the gateway in a VM        (see README.md)
+#   make check|soak      the tests                  (see README.md)
+#   make install         on a gateway, as root
+
+VERSION := 0.1.0
+
+# Caches and everything that is made for a VM; may be shared between clones.
+CACHE ?= $(CURDIR)/.cache
+export CACHE
+
+CC ?= gcc
+PKG_CONFIG ?= pkg-config
+INSTALL ?= install
+DESTDIR ?=
+PREFIX ?= /usr
+BUILD := build
+
+# ---- kernels ---------------------------------------------------------------
+# Without KERNEL: the running kernel's headers, else the newest installed.
+KDIR ?= $(firstword $(wildcard /lib/modules/$(shell uname -r)/build) \
+	$(shell ls -d /lib/modules/*/build /usr/src/linux-headers-*-*64 2>/dev/null | sort -rV))
+KERNEL ?=
+
+all: module user tools tests
+
+ifeq ($(KERNEL),)
+MODULE_DIR = $(CACHE)/build/$(subst /,_,$(patsubst /%,%,$(realpath $(KDIR))))
+MODULE_KDIR = $(KDIR)
+else
+MODULE_DIR = $(CACHE)/build/$(KERNEL)
+MODULE_KDIR = $(shell selftests/vm/kernel $(KERNEL))/build
+endif
+
+# The tree of links that kbuild works in: objects of different kernels never
+# meet, and none is left in kmod/.
+KSRC = $(shell find Kbuild kmod -name '*.[ch]' -o -name Kbuild)
+
+module:
+	@[ -e "$(MODULE_KDIR)/Makefile" ] || { \
+		echo "make: no kernel headers in '$(MODULE_KDIR)': install" \
+		     "linux-headers-$$(uname -r), or name a folder by KDIR=" >&2; exit 1; }
+	@mkdir -p $(MODULE_DIR)/kmod/compat
+	@find $(MODULE_DIR) -xtype l -delete
+	@for f in $(KSRC); do \
+		[ $(MODULE_DIR)/$$f -ef $$f ] || { \
+		mkdir -p $$(dirname $(MODULE_DIR)/$$f); \
+		ln -sf $(CURDIR)/$$f $(MODULE_DIR)/$$f; }; \
+	done
+	+flock $(MODULE_DIR)/.lock $(MAKE) -C $(MODULE_KDIR) M=$(MODULE_DIR) W=1 $(MODULE_FLAGS) modules
+
+# ---- userspace -------------------------------------------------------------
+CFLAGS ?= -O2 -g
+WARN := -Wall -Wextra -Werror -Wno-unused-parameter -Wshadow -Wstrict-prototypes \
+	-Wmissing-prototypes -Wpointer-arith -Wvla
+CPPFLAGS += -D_GNU_SOURCE -DKMQTT_VERSION='"$(VERSION)"' -Ikmod -Ikmod/uapi
+LIBS := libevent libmnl libcjson libssl libcrypto
+PKG_LIBS = $(shell $(PKG_CONFIG) --libs $(LIBS)) -lpthread
+PKG_CFLAGS = $(shell $(PKG_CONFIG) --cflags $(LIBS))
+ifneq ($(shell $(PKG_CONFIG) --exists libsystemd 2>/dev/null && echo y),)
+LIBS += libsystemd
+CPPFLAGS += -DHAVE_SYSTEMD
+endif
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
+
+codec := $(wildcard kmod/frame.c kmod/topic.c)
+daemon := $(wildcard user/*.c)
+unit := $(patsubst %.c,$(BUILD)/%,$(wildcard selftests/unit/test-*.c))
+fuzz := $(patsubst %.c,$(BUILD)/%,$(wildcard selftests/fuzz/fuzz-*.c))
+
+# Two builds of what the tests link: as shipped, and with sanitizers.
+obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+san = $(patsubst %.c,$(BUILD)/san/%.o,$(1))
+
+user: $(if $(daemon),$(BUILD)/mqttd)
+tools: $(foreach t,mqttctl mqttbench,$(if $(wildcard tools/$(t)/*.c),$(BUILD)/$(t)))
+tests: $(unit) $(fuzz)
+
+$(BUILD)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS) $(WARN) -I$(<D) -MMD -MP -c -o $@ $<
+
+$(BUILD)/san/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(PKG_CFLAGS) -O1 -g $(SANITIZE) $(WARN) -I$(<D) -Iuser -MMD -MP -c -o $@ $<
+
+$(BUILD)/mqttd: $(call obj,$(daemon) $(codec))
+	$(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+$(BUILD)/libcodec.a: $(call obj,$(codec))
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+.SECONDEXPANSION:
+$(BUILD)/mqttctl $(BUILD)/mqttbench: $(BUILD)/%: \
+		$$(call obj,$$(wildcard tools/$$*/*.c)) $(BUILD)/libcodec.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+$(BUILD)/libtest.a: $(call san,$(codec) $(filter-out user/main.c,$(daemon)))
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(unit): $(BUILD)/%: $(BUILD)/san/%.o $(BUILD)/libtest.a
+	@mkdir -p $(@D)
+	$(CC) $(SANITIZE) -o $@ $^ -lcmocka $(PKG_LIBS)
+
+$(fuzz): $(BUILD)/%: $(BUILD)/san/%.o $(BUILD)/libtest.a
+	@mkdir -p $(@D)
+	$(CC) $(SANITIZE) -o $@ $^ $(PKG_LIBS)
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+
+# ---- the gateway in a VM ---------------------------------------------------
+VM := selftests/vm/vm
+PORT ?= 1883
+CONF ?=
+DETACH ?=
+ARGS ?=
+CMD ?=
+VM_KERNEL = $(or $(KERNEL),6.1)
+
+run:
+	@selftests/install-packages run
+	@$(VM) build --kernel $(VM_KERNEL)
+	@$(VM) up --kernel $(VM_KERNEL) --port $(PORT) $(if $(CONF),--conf '$(CONF)') \
+		$(if $(filter-out 0,$(DETACH)),--detach)
+
+stop:
+	@$(VM) stop
+
+# Through the environment, so that the guest's shell is the first to read it.
+ctl: export VM_CMD = mqttctl $(ARGS)
+ctl:
+	@$(VM) exec
+
+sh: export VM_CMD = $(CMD)
+sh:
+	@$(VM) exec
+
+debug-kernel:
+	@selftests/install-packages run
+	@selftests/vm/build-debug-kernel $(if $(KERNEL),$(KERNEL),kasan kcsan)
+
+# ---- tests -----------------------------------------------------------------
+check:
+	@selftests/install-packages check
+	@selftests/check $(if $(KERNEL),vm $(KERNEL),all)
+
+soak:
+	@selftests/install-packages check
+	@selftests/check soak
+
+# ---- installation on a gateway ---------------------------------------------
+DKMS_DIR = $(DESTDIR)/usr/src/kmqtt-$(VERSION)
+
+install: user tools
+	$(INSTALL) -d $(DKMS_DIR) $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin \
+		$(DESTDIR)/lib/systemd/system $(DESTDIR)/etc/modules-load.d $(DESTDIR)/etc/mqttd
+	for f in $(KSRC); do $(INSTALL) -D -m 644 $$f $(DKMS_DIR)/$$f; done
+	sed 's/@VERSION@/$(VERSION)/' install/dkms.conf >$(DKMS_DIR)/dkms.conf
+	$(INSTALL) -m 755 $(BUILD)/mqttd $(DESTDIR)$(PREFIX)/sbin/
+	$(INSTALL) -m 755 $(BUILD)/mqttctl $(BUILD)/mqttbench $(DESTDIR)$(PREFIX)/bin/
+	$(INSTALL) -m 644 install/mqttd.service $(DESTDIR)/lib/systemd/system/
+	$(INSTALL) -m 644 install/kmqtt.modules-load $(DESTDIR)/etc/modules-load.d/kmqtt.conf
+	[ -e $(DESTDIR)/etc/mqttd/mqttd.conf ] || \
+		$(INSTALL) -m 644 install/mqttd.conf $(DESTDIR)/etc/mqttd/
+	for m in $(wildcard tools/*/*.[1-8] user/*.[1-8]); do \
+		$(INSTALL) -D -m 644 $$m $(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$${m##*/}; done
+	for c in $(wildcard tools/*/*.bash-completion); do n=$${c##*/}; \
+		$(INSTALL) -D -m 644 $$c \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/$${n%.bash-completion}; done
+ifeq ($(DESTDIR),)
+	getent group mqttd >/dev/null || groupadd --system mqttd
+	dkms add -m kmqtt -v $(VERSION) || true
+	dkms install --force -m kmqtt -v $(VERSION)
+	[ ! -d /run/systemd/system ] || systemctl daemon-reload
+endif
+
+clean:
+	rm -rf $(BUILD) $(CACHE)/build
+
+.PHONY: all module user tools tests run stop ctl sh debug-kernel check soak install clean
+.DELETE_ON_ERROR:
