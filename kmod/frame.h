@@ -121,7 +121,7 @@ enum kmqtt_type {
 
 /* Bits of the "packet" argument of kmqtt_props_check(): 1 << type, and wills. */
 #define KMQTT_PROPS_OF(type)	(1U << (type))
-#define KMQTT_PROPS_OF_WILL	(1U << 16)
+#define KMQTT_PROPS_OF_WILL	KMQTT_PROPS_OF(16)
 
 /**
  * struct kmqtt_fixed - a fixed header (2.1)
@@ -150,14 +150,20 @@ struct kmqtt_fixed {
  * Return: 0; -EAGAIN if @len is too short to tell; else -EBADMSG.
  */
 int kmqtt_fixed_parse(const __u8 *buf, size_t len, struct kmqtt_fixed *fix);
+/*
+ * The same for connections of level KMQTT_V31, where a repeated PUBREL,
+ * SUBSCRIBE or UNSUBSCRIBE may have DUP set.
+ */
+int kmqtt_fixed_parse31(const __u8 *buf, size_t len, struct kmqtt_fixed *fix);
 
 /* Write @value as a Variable Byte Integer; returns 1-4, or 0 if too large. */
 unsigned int kmqtt_varint_put(__u8 *buf, __u32 value);
 /* Bytes kmqtt_varint_put() would write. */
 unsigned int kmqtt_varint_len(__u32 value);
 /*
- * Read a Variable Byte Integer (non-minimal forms are malformed in properties,
- * 1.5.5).  Returns bytes used, 0 if @len is too short, -EBADMSG.
+ * Read a Variable Byte Integer.  With %NULL for @minimal, as in properties,
+ * non-minimal forms are malformed (1.5.5).  Returns bytes used, 0 if @len is
+ * too short, -EBADMSG.
  */
 int kmqtt_varint_get(const __u8 *buf, size_t len, __u32 *value, bool *minimal);
 
@@ -231,8 +237,10 @@ int kmqtt_prop_next(const __u8 **p, const __u8 *end, struct kmqtt_prop *prop);
  * @props: result: first byte after the Property Length
  * @props_len: result: Property Length
  *
- * Wrong packet, duplicates (User Property and, from a server, Subscription
- * Identifier excepted) and values outside their range are Protocol Errors.
+ * A property of another packet is malformed.  Duplicates (User Property and,
+ * in PUBLISH, Subscription Identifier excepted), values outside their range
+ * and Authentication Data without Method are Protocol Errors; Topic Alias 0 is
+ * KMQTT_RC_TOPIC_ALIAS_INVALID.  Whether client or server sent it is not seen.
  * Return: 0 or a reason code.
  */
 int kmqtt_props_check(const __u8 *buf, size_t len, __u32 packet,
