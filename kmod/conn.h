@@ -297,6 +297,9 @@ void kmqtt_conn_forget(struct kmqtt_conn *conn);
 /* Close all connections of a namespace; returns at once. */
 void kmqtt_conn_close_all(struct kmqtt_net *kn, u8 cause, u8 reason);
 
+/* Close those that end with the daemon. */
+void kmqtt_conn_close_relayed(struct kmqtt_net *kn);
+
 /* Mark @bit and make the worker look at the connection.  Any context. */
 void kmqtt_conn_kick(struct kmqtt_conn *conn, unsigned int bit);
 

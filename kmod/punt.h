@@ -35,8 +35,6 @@ struct sk_buff;
  * @reason: of a close
  * @slot: topic slot + 1 it occupies, 0 = none
  * @len: length of @data
- * @topic_len: length of @topic
- * @topic: resolved alias, or %NULL
  * @charged: bytes charged
  * @data: the packet
  */
@@ -50,11 +48,9 @@ struct kmqtt_event {
 	u8 cause;
 	u8 reason;
 	u8 slot;
-	u16 topic_len;
 	u32 len;
 	u32 charged;
-	u8 *topic;
-	u8 *data;
+	u8 data[];
 };
 
 /**
@@ -103,17 +99,17 @@ void kmqtt_events_init(struct kmqtt_conn_events *ev);
  * kmqtt_event_alloc() - make an event, charged to the namespace
  * @conn: whose
  * @type: enum kmqtt_event_type
- * @data: packet, copied
+ * @head: first part of the packet, copied, or %NULL
+ * @head_len: its length
+ * @data: rest of the packet, copied
  * @len: its length
- * @topic: resolved alias or %NULL, copied
- * @topic_len: its length
  * @gfp: GFP_KERNEL, or GFP_NOWAIT under RCU
  *
  * Return: the event or %NULL when out of memory or above the memory limit.
  */
 struct kmqtt_event *kmqtt_event_alloc(struct kmqtt_conn *conn, u8 type,
-				      const u8 *data, u32 len,
-				      const u8 *topic, u16 topic_len, gfp_t gfp);
+				      const u8 *head, u32 head_len,
+				      const u8 *data, u32 len, gfp_t gfp);
 void kmqtt_event_free(struct kmqtt_net *kn, struct kmqtt_event *e);
 
 /*

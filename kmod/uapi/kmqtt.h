@@ -327,9 +327,8 @@ enum kmqtt_dest_result {
  * @KMQTT_AE_OFFSET: u32, where A_DATA begins in it; pieces come in order and
  *	only the piece with offset 0 carries the other attributes
  * @KMQTT_AE_DATA: binary, bytes of the packet as received, fixed header
- *	included; COPY: a 5.0 PUBLISH at QoS 0 with the topic of the FIB
- * @KMQTT_AE_TOPIC: binary, the Topic Name a Topic Alias stood for; only when
- *	the packet's own topic is empty
+ *	included; a PUBLISH with a Topic Alias comes with its Topic Name and
+ *	without the alias; COPY: a 5.0 PUBLISH at QoS 0 with the topic of the FIB
  * @KMQTT_AE_CAUSE: u8, enum kmqtt_close_cause
  * @KMQTT_AE_REASON: u8, MQTT 5.0 reason code of the close
  * @KMQTT_AE_TOKEN: u64, of the completed command
@@ -346,7 +345,6 @@ enum kmqtt_event_attr {
 	KMQTT_AE_LENGTH,
 	KMQTT_AE_OFFSET,
 	KMQTT_AE_DATA,
-	KMQTT_AE_TOPIC,
 	KMQTT_AE_CAUSE,
 	KMQTT_AE_REASON,
 	KMQTT_AE_TOKEN,

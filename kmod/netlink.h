@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The generic netlink family: the only file that knows the daemon. */
+#ifndef KMQTT_NETLINK_H
+#define KMQTT_NETLINK_H
+
+#include <linux/types.h>
+#include <net/genetlink.h>
+#include "uapi/kmqtt.h"
+
+struct kmqtt_conn;
+struct kmqtt_net;
+
+extern struct genl_family kmqtt_genl_family;
+
+/* Send READY to the owner; may sleep. */
+void kmqtt_netlink_ready(struct kmqtt_net *kn, u32 portid);
+/* Tell the monitor group of a connection; may sleep. */
+void kmqtt_netlink_monitor(struct kmqtt_conn *conn, u8 type, u8 cause);
+/* Drop the pieces of an unfinished DELIVER or INJECT; under kn->lock. */
+void kmqtt_stage_free(struct kmqtt_net *kn);
+/* Wait for completions on their way through RCU. */
+void kmqtt_netlink_drain(void);
+
+int kmqtt_netlink_init(void);
+void kmqtt_netlink_exit(void);
+
+#endif /* KMQTT_NETLINK_H */

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Workers: one kernel thread per CPU drains the connections made ready. */
+
+#include <linux/cpumask.h>
+#include <linux/err.h>
+#include <linux/gfp.h>
+#include <linux/kthread.h>
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include "conn.h"
+#include "worker.h"
+
+static struct kmqtt_worker *workers;
+static unsigned int n_workers;
+
+static void arena_drop(struct kmqtt_arena *arena)
+{
+	if (arena->page)
+		put_page(arena->page);
+	arena->page = NULL;
+}
+
+bool kmqtt_arena_room(struct kmqtt_arena *arena, u32 want, gfp_t gfp)
+{
+	unsigned int order = KMQTT_ARENA_ORDER;
+	struct page *page;
+
+	if (arena->page && arena->size - arena->off >= want)
+		return true;
+	page = alloc_pages(gfp | __GFP_COMP | __GFP_NOWARN | __GFP_NORETRY, order);
+	if (!page) {
+		order = get_order(want);
+		page = alloc_pages(gfp | __GFP_COMP | __GFP_NOWARN, order);
+	}
+	if (!page)
+		return false;
+	arena_drop(arena);
+	arena->page = page;
+	arena->size = PAGE_SIZE << order;
+	arena->off = 0;
+	return true;
+}
+
+struct kmqtt_worker *kmqtt_worker_assign(void)
+{
+	struct kmqtt_worker *best = &workers[0];
+	unsigned int i;
+
+	for (i = 1; i < n_workers; i++)
+		if (atomic_read(&workers[i].conns) < atomic_read(&best->conns))
+			best = &workers[i];
+	atomic_inc(&best->conns);
+	return best;
+}
+
+void kmqtt_worker_unassign(struct kmqtt_worker *w)
+{
+	atomic_dec(&w->conns);
+}
+
+void kmqtt_worker_queue(struct kmqtt_conn *conn)
+{
+	struct kmqtt_worker *w = conn->worker;
+
+	kmqtt_conn_get(conn);
+	if (llist_add(&conn->ready, &w->ready))
+		wake_up_process(w->task);
+}
+
+static void worker_turn(struct kmqtt_worker *w)
+{
+	struct kmqtt_conn *conn, *tmp;
+	struct llist_node *batch;
+
+	batch = llist_reverse_order(llist_del_all(&w->ready));
+	llist_for_each_entry_safe(conn, tmp, batch, ready) {
+		/*
+		 * From here on a kick queues it again; what was kicked before
+		 * is seen by this turn.
+		 */
+		clear_bit(KMQTT_CB_QUEUED, &conn->bits);
+		smp_mb__after_atomic();
+		kmqtt_conn_turn(conn);
+		kmqtt_conn_put(conn);
+		cond_resched();
+	}
+}
+
+static int worker_main(void *arg)
+{
+	struct kmqtt_worker *w = arg;
+
+	for (;;) {
+		set_current_state(TASK_IDLE);
+		if (llist_empty(&w->ready)) {
+			if (kthread_should_stop())
+				break;
+			schedule();
+		}
+		__set_current_state(TASK_RUNNING);
+		worker_turn(w);
+		cond_resched();
+	}
+	__set_current_state(TASK_RUNNING);
+	return 0;
+}
+
+static int worker_start(struct kmqtt_worker *w, int cpu)
+{
+	w->cpu = cpu;
+	init_llist_head(&w->ready);
+	w->task = kthread_create_on_node(worker_main, w, cpu_to_node(cpu),
+					 "kmqtt/%d", cpu);
+	if (IS_ERR(w->task))
+		return PTR_ERR(w->task);
+	kthread_bind(w->task, cpu);
+	wake_up_process(w->task);
+	return 0;
+}
+
+int kmqtt_workers_init(void)
+{
+	int cpu, err;
+
+	cpus_read_lock();
+	workers = kcalloc(num_online_cpus(), sizeof(*workers), GFP_KERNEL);
+	err = workers ? 0 : -ENOMEM;
+	if (workers) {
+		for_each_online_cpu(cpu) {
+			err = worker_start(&workers[n_workers], cpu);
+			if (err)
+				break;
+			n_workers++;
+		}
+	}
+	cpus_read_unlock();
+	if (err)
+		kmqtt_workers_exit();
+	return err;
+}
+
+/* All connections are gone, so every ready list is or becomes empty. */
+void kmqtt_workers_exit(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < n_workers; i++) {
+		kthread_stop(workers[i].task);
+		arena_drop(&workers[i].rx);
+		arena_drop(&workers[i].enc);
+	}
+	n_workers = 0;
+	kfree(workers);
+	workers = NULL;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Workers: one kernel thread per CPU; each connection belongs to one. */
+#ifndef KMQTT_WORKER_H
+#define KMQTT_WORKER_H
+
+#include <linux/llist.h>
+#include <linux/types.h>
+
+struct kmqtt_conn;
+struct page;
+
+#define KMQTT_ARENA_ORDER	3
+#define KMQTT_ARENA_SIZE	(PAGE_SIZE << KMQTT_ARENA_ORDER)
+
+/**
+ * struct kmqtt_arena - pages of a worker that bytes are put into one after
+ * the other; users of the bytes hold references to the page
+ * @page: compound page, or %NULL
+ * @size: its size
+ * @off: first free byte
+ */
+struct kmqtt_arena {
+	struct page *page;
+	u32 size;
+	u32 off;
+};
+
+/**
+ * struct kmqtt_worker - a worker
+ *
+ * Lives from module init to module exit.  Everything but @ready and @conns
+ * belongs to its own thread.
+ *
+ * @task: the thread
+ * @cpu: it is bound to this CPU
+ * @ready: connections to look at; each holds a reference to its connection
+ * @conns: connections that belong to it
+ * @rx: bytes are received here
+ * @enc: frames are encoded here
+ */
+struct kmqtt_worker {
+	struct task_struct *task;
+	int cpu;
+	struct llist_head ready;
+	atomic_t conns;
+	struct kmqtt_arena rx;
+	struct kmqtt_arena enc;
+};
+
+/*
+ * Make at least @want contiguous bytes free in @arena, a new page if need be;
+ * returns false without memory.  Worker context.
+ */
+bool kmqtt_arena_room(struct kmqtt_arena *arena, u32 want, gfp_t gfp);
+
+static inline u8 *kmqtt_arena_at(const struct kmqtt_arena *arena)
+{
+	return (u8 *)page_address(arena->page) + arena->off;
+}
+
+/* The worker with the fewest connections; counts one more for it. */
+struct kmqtt_worker *kmqtt_worker_assign(void);
+void kmqtt_worker_unassign(struct kmqtt_worker *w);
+/* Put @conn, with a reference, on the ready list of its worker.  Any context. */
+void kmqtt_worker_queue(struct kmqtt_conn *conn);
+
+int kmqtt_workers_init(void);
+void kmqtt_workers_exit(void);
+
+#endif /* KMQTT_WORKER_H */
