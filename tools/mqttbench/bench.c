@@ -19,12 +19,12 @@
 /* Signals and the deadline are looked at this often. */
 #define TICK		(100 * NSEC_PER_MSEC)
 
-static volatile sig_atomic_t interrupted;
+static sig_atomic_t interrupted;
 
 static void on_signal(int sig)
 {
 	(void)sig;
-	interrupted = 1;
+	__atomic_store_n(&interrupted, 1, __ATOMIC_RELAXED);
 }
 
 static void catch_signals(void)
@@ -79,7 +79,7 @@ void bench_conn(struct bench *b, unsigned int i, struct conn *c, char kind,
 /* Whether the run is to end before it is done; says why. */
 static bool bench_over(struct bench *b)
 {
-	if (interrupted)
+	if (__atomic_load_n(&interrupted, __ATOMIC_RELAXED))
 		b->result.end = "interrupted";
 	else if (b->loop.now >= b->deadline)
 		b->result.end = "timed out (--timeout)";

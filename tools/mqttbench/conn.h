@@ -13,6 +13,7 @@
 
 #include "buf.h"
 #include "frame.h"
+#include "macros.h"
 
 struct conn;
 struct loop;
@@ -82,7 +83,7 @@ void conn_init(struct conn *c, struct loop *l, const struct conn_ops *ops);
 void conn_begin(struct conn *c);
 void conn_event(struct conn *c, __u32 events);
 /* Ends a connection on error; prints why. */
-__attribute__((format(printf, 2, 3)))
+__printf(2, 3)
 void conn_fail(struct conn *c, const char *fmt, ...);
 /* Sends DISCONNECT; the broker is to close. */
 void conn_disconnect(struct conn *c);

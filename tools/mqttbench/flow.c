@@ -9,12 +9,11 @@
 #include "conn.h"
 #include "flow.h"
 #include "frame.h"
+#include "macros.h"
 #include "stamp.h"
 
 #define BURST_BYTES	(16 * 1024)
 #define TOPIC_MAX	256
-
-#define owner_of(c, type) ((type *)((char *)(c) - offsetof(type, conn)))
 
 struct publisher {
 	struct conn conn;
@@ -69,7 +68,7 @@ struct flows {
 	double interval;		/* paced: between two batches of all, in ns */
 	__u64 seen;			/* deliveries at the last turn */
 	__u64 last;			/* the time of the last delivery */
-	__u64 progress;			/* of that, an acknowledgement, or a new wait */
+	__u64 progress;			/* of that, of an answer, or a new wait */
 	bool broken;			/* a connection was lost */
 };
 
@@ -235,7 +234,7 @@ static void flow_pump(struct flow *f)
 
 static void on_pub_acked(struct conn *c, unsigned int n)
 {
-	struct publisher *p = owner_of(c, struct publisher);
+	struct publisher *p = container_of(c, struct publisher, conn);
 	struct flows *fs = p->flow->all;
 
 	if (n > p->inflight) {
@@ -250,12 +249,12 @@ static void on_pub_acked(struct conn *c, unsigned int n)
 
 static void on_pub_writable(struct conn *c)
 {
-	publisher_kick(owner_of(c, struct publisher));
+	publisher_kick(container_of(c, struct publisher, conn));
 }
 
 static void on_pub_ready(struct conn *c)
 {
-	struct publisher *p = owner_of(c, struct publisher);
+	struct publisher *p = container_of(c, struct publisher, conn);
 	const struct options *o = c->loop->opt;
 
 	p->inflight_max = o->inflight < c->receive_max ? o->inflight : c->receive_max;
@@ -268,7 +267,7 @@ static void on_pub_ready(struct conn *c)
 
 static void on_received(struct conn *c, unsigned int n)
 {
-	struct subscriber *s = owner_of(c, struct subscriber);
+	struct subscriber *s = container_of(c, struct subscriber, conn);
 	struct flow *f = s->flow;
 	__u64 old = f->got[s->index];
 
@@ -281,13 +280,13 @@ static void on_received(struct conn *c, unsigned int n)
 static void on_pub_closed(struct conn *c, bool expected)
 {
 	(void)expected;
-	owner_of(c, struct publisher)->flow->all->broken = true;
+	container_of(c, struct publisher, conn)->flow->all->broken = true;
 }
 
 static void on_sub_closed(struct conn *c, bool expected)
 {
 	(void)expected;
-	owner_of(c, struct subscriber)->flow->all->broken = true;
+	container_of(c, struct subscriber, conn)->flow->all->broken = true;
 }
 
 static const struct conn_ops pub_ops = {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "frame.h"
+#include "macros.h"
 
 static unsigned int put_varint(__u8 *p, __u32 v)
 {
@@ -259,11 +260,11 @@ const char *frame_reason(__u8 level, enum packet_type type, __u8 code)
 	};
 	size_t i;
 
-	if (type == CONNACK && code < sizeof(v3_connack) / sizeof(v3_connack[0]))
+	if (type == CONNACK && code < ARRAY_SIZE(v3_connack))
 		return v3_connack[code];
 	if (level != MQTT_5)
 		return type == SUBACK && code == 0x80 ? "failure" : "unknown code";
-	for (i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
+	for (i = 0; i < ARRAY_SIZE(reasons); i++)
 		if (reasons[i].code == code)
 			return reasons[i].text;
 	return "unknown code";

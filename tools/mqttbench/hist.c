@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Log-linear histogram of durations. */
 #include "hist.h"
+#include "macros.h"
 
 static unsigned int slot_of(__u64 ns)
 {
@@ -36,7 +37,7 @@ __u64 hist_percentile(const struct hist *h, double percent)
 	__u64 want = h->count * (percent / 100), seen = 0;
 	unsigned int i;
 
-	for (i = 0; i < sizeof(h->slot) / sizeof(h->slot[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(h->slot); i++) {
 		seen += h->slot[i];
 		if (seen && seen >= want)
 			return slot_border(i) < h->max ? slot_border(i) : h->max;

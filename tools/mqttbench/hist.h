@@ -9,7 +9,7 @@
 #include <linux/types.h>
 
 #define HIST_STEP_BITS	6
-#define HIST_STEPS	(1 << HIST_STEP_BITS)
+#define HIST_STEPS	64
 
 struct hist {
 	__u64 count;

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 
 #include "hist.h"
+#include "macros.h"
 
 struct conn;
 struct options;
@@ -67,7 +68,7 @@ void loop_turn(struct loop *l, __u64 until);
 /* A server's own keep alive: the shortest one rules. */
 void loop_keepalive(struct loop *l, unsigned int seconds);
 /* Prints a failure; only the first few of a run. */
-__attribute__((format(printf, 2, 3)))
+__printf(2, 3)
 void loop_error(struct loop *l, const char *fmt, ...);
 
 #endif

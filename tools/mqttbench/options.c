@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "frame.h"
+#include "macros.h"
 #include "options.h"
 #include "scenario.h"
 
@@ -76,7 +77,7 @@ static const struct opt {
 	{ "help", OPT_HELP, NULL, "print this text", false },
 };
 
-#define TABLE_LEN	(sizeof(table) / sizeof(table[0]))
+#define TABLE_LEN	ARRAY_SIZE(table)
 
 static const char * const mode_names[] = {
 	[MODE_BURST] = "burst",
@@ -123,7 +124,7 @@ static void print_help(void)
 	puts("\nExit status: 0 all delivered, 1 loss or failure, 2 wrong usage.");
 }
 
-__attribute__((format(printf, 2, 3)))
+__printf(2, 3)
 static int usage(const char *option, const char *fmt, ...)
 {
 	va_list ap;
@@ -181,7 +182,7 @@ static __u8 level_of(const char *s, size_t len)
 	};
 	size_t i;
 
-	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+	for (i = 0; i < ARRAY_SIZE(names); i++)
 		if (strlen(names[i].name) == len && !strncmp(names[i].name, s, len))
 			return names[i].level;
 	return 0;
@@ -210,7 +211,7 @@ static int get_mode(const char *name, const char *arg, enum mode *mode)
 {
 	unsigned int i;
 
-	for (i = 0; i < sizeof(mode_names) / sizeof(mode_names[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(mode_names); i++) {
 		if (!strcmp(mode_names[i], arg)) {
 			*mode = i;
 			return 0;

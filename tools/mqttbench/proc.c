@@ -7,6 +7,10 @@
 
 #include "proc.h"
 
+/* Fields 3 to 24 of /proc/PID/stat, of which user and system time and pages. */
+#define STAT_FORMAT \
+	" %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d %*d %*d %*u %*u %lld"
+
 /* The first @size - 1 bytes of a file of /proc; false if there is none. */
 static bool read_file(const char *path, char *text, size_t size)
 {
@@ -37,8 +41,7 @@ static bool add_process(struct proc_sample *s, pid_t pid)
 		return false;
 	/* The name may contain anything, so count from the last parenthesis. */
 	p = strrchr(text, ')');
-	if (!p || sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu"
-			 " %*d %*d %*d %*d %*d %*d %*u %*u %lld", &user, &system, &pages) != 3)
+	if (!p || sscanf(p + 1, STAT_FORMAT, &user, &system, &pages) != 3)
 		return false;
 	s->broker_s += ticks_to_s(user + system);
 	s->broker_bytes += pages * sysconf(_SC_PAGESIZE);

@@ -62,7 +62,7 @@ static void rx_ack(struct conn *c, enum packet_type type, const __u8 *p, size_t 
 	__u8 code = len > 2 && c->level == MQTT_5 ? p[2] : 0;
 
 	if (len < 2 || (c->level != MQTT_5 && len != 2)) {
-		conn_fail(c, "malformed acknowledgement");
+		conn_fail(c, "malformed PUBACK, PUBREC, PUBREL or PUBCOMP");
 		return;
 	}
 	if (code >= 0x80 && type != PUBREL) {

@@ -6,8 +6,7 @@
 #include "buf.h"
 #include "clock.h"
 #include "conn.h"
-
-#define owner_of(c, type) ((type *)((char *)(c) - offsetof(type, conn)))
+#include "macros.h"
 
 struct client {
 	struct conn conn;
@@ -42,7 +41,7 @@ static void on_ready(struct conn *c)
 /* A client that failed is not used again, so a refusing broker is not flooded. */
 static void on_closed(struct conn *conn, bool expected)
 {
-	struct client *c = owner_of(conn, struct client);
+	struct client *c = container_of(conn, struct client, conn);
 	struct churn *s = c->churn;
 
 	s->open--;
