@@ -1,0 +1,652 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The transmit list: enqueue from anywhere, gate and socket by the worker. */
+
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include <linux/uio.h>
+#include <net/sock.h>
+#include <net/tcp.h>
+#include "conn.h"
+#include "frame.h"
+#include "msg.h"
+#include "tx.h"
+
+#define TX_VECS		32
+#define TX_ROUNDS	64	/* sendmsg calls of one turn, for fairness */
+
+enum entry_kind {
+	ENTRY_RUN,
+	ENTRY_MSG,
+	ENTRY_PACKET,
+	ENTRY_HOLD,
+	ENTRY_RELEASE,
+};
+
+/**
+ * struct kmqtt_entry - an entry of a transmit list
+ *
+ * Owned by the list it is on: tx.queue under tx.lock, tx.out and tx.held by
+ * the worker.  Freed by the worker when sent or purged.
+ *
+ * @node: link
+ * @kind: enum entry_kind
+ * @class: enum kmqtt_tx_class
+ * @qos: of a message
+ * @dup: of a message
+ * @retain: of a message
+ * @packed: a run that pins no arena page
+ * @packet_id: of a message
+ * @n_subids: of a message
+ * @count: frames in a run, else 1
+ * @len: bytes of a run or packet; of an encoded message all bytes
+ * @sent: bytes the socket took
+ * @cost: bytes counted against the limit of its class
+ * @charged: bytes charged to the namespace
+ * @page: of a run
+ * @addr: first byte of a run; bytes of a packet; header of an encoded message
+ * @hdr_len: length of that header
+ * @msg: the message
+ * @data: Subscription Identifiers, or the bytes of a packet
+ */
+struct kmqtt_entry {
+	struct list_head node;
+	u8 kind;
+	u8 class;
+	u8 qos;
+	bool dup;
+	bool retain;
+	bool packed;
+	u16 packet_id;
+	u16 n_subids;
+	u32 count;
+	u32 len;
+	u32 sent;
+	u32 cost;
+	u32 charged;
+	struct page *page;
+	u8 *addr;
+	u32 hdr_len;
+	struct kmqtt_msg *msg;
+	u8 data[] __aligned(4);
+};
+
+void kmqtt_tx_init(struct kmqtt_conn *conn)
+{
+	struct kmqtt_tx *tx = &conn->tx;
+
+	spin_lock_init(&tx->lock);
+	INIT_LIST_HEAD(&tx->queue);
+	INIT_LIST_HEAD(&tx->out);
+	INIT_LIST_HEAD(&tx->held);
+	tx->shut = true;
+}
+
+static struct kmqtt_entry *entry_alloc(struct kmqtt_conn *conn, u8 kind,
+				       u8 class, u32 extra, gfp_t gfp)
+{
+	size_t size = sizeof(struct kmqtt_entry) + extra;
+	struct kmqtt_entry *e;
+
+	if (class != KMQTT_TX_ANSWER && !kmqtt_mem_charge(conn->kn, size))
+		return NULL;
+	e = kmalloc(size, gfp | __GFP_NOWARN);
+	if (!e) {
+		if (class != KMQTT_TX_ANSWER)
+			kmqtt_mem_uncharge(conn->kn, size);
+		return NULL;
+	}
+	/* Answers are bounded by their events and never refused. */
+	if (class == KMQTT_TX_ANSWER)
+		atomic64_add(size, &conn->kn->mem);
+	*e = (struct kmqtt_entry) {
+		.kind = kind,
+		.class = class,
+		.count = 1,
+		.charged = size,
+	};
+	return e;
+}
+
+static void entry_free(struct kmqtt_conn *conn, struct kmqtt_entry *e)
+{
+	if (e->kind == ENTRY_RUN)
+		put_page(e->page);
+	if (e->kind == ENTRY_MSG) {
+		kfree(e->addr);
+		kmqtt_msg_put(e->msg);
+	}
+	kmqtt_mem_uncharge(conn->kn, e->charged);
+	kfree(e);
+}
+
+/* Count @e in or, with @sign -1, out; under tx->lock. */
+static void tx_account(struct kmqtt_tx *tx, const struct kmqtt_entry *e, int sign)
+{
+	lockdep_assert_held(&tx->lock);
+	switch (e->class) {
+	case KMQTT_TX_ROUTED:
+		tx->routed_bytes += sign * (int)e->cost;
+		tx->routed_count += sign * (int)e->count;
+		break;
+	case KMQTT_TX_LIVE:
+	case KMQTT_TX_DELIVER:
+		tx->deliver_bytes += sign * (int)e->cost;
+		break;
+	case KMQTT_TX_ANSWER:
+		tx->answers += sign;
+		break;
+	}
+}
+
+/* Add @e; under tx->lock. */
+static void tx_add(struct kmqtt_conn *conn, struct kmqtt_entry *e)
+{
+	list_add_tail(&e->node, &conn->tx.queue);
+	tx_account(&conn->tx, e, 1);
+	conn->cs[KMQTT_CS_PACKETS_TX]++;
+	if (e->kind == ENTRY_RUN || e->kind == ENTRY_MSG)
+		conn->cs[KMQTT_CS_PUBLISH_SENT]++;
+}
+
+static bool tx_routed_room(const struct kmqtt_conn *conn, u32 cost)
+{
+	const struct kmqtt_tx *tx = &conn->tx;
+
+	return tx->routed_bytes + cost <= conn->queue_bytes &&
+	       (!conn->queue_count || tx->routed_count < conn->queue_count);
+}
+
+/* A routed message found no room; not under tx->lock. */
+static void tx_dropped(struct kmqtt_conn *conn)
+{
+	kmqtt_stat_inc(conn->kn, DROPPED_FULL);
+	if (test_bit(KMQTT_CB_DROP_SLOW, &conn->bits))
+		kmqtt_conn_close(conn, KMQTT_CLOSE_SLOW, KMQTT_RC_QUOTA, NULL, 0);
+}
+
+/* Try to extend the last entry; under tx->lock. */
+static bool tx_merge(struct kmqtt_conn *conn, struct page *page, u8 *addr, u32 len)
+{
+	struct kmqtt_tx *tx = &conn->tx;
+	struct kmqtt_entry *e;
+
+	if (list_empty(&tx->queue))
+		return false;
+	e = list_last_entry(&tx->queue, struct kmqtt_entry, node);
+	if (e->kind != ENTRY_RUN || e->page != page || e->addr + e->len != addr)
+		return false;
+	if (!kmqtt_mem_charge(conn->kn, len))
+		return false;
+	e->len += len;
+	e->charged += len;
+	e->cost += len;
+	e->count++;
+	tx->routed_bytes += len;
+	tx->routed_count++;
+	conn->cs[KMQTT_CS_PACKETS_TX]++;
+	conn->cs[KMQTT_CS_PUBLISH_SENT]++;
+	return true;
+}
+
+/* Under tx->lock: 1 merged, 0 needs an entry, -ENOSPC. */
+static int tx_run_locked(struct kmqtt_conn *conn, struct page *page, u8 *addr,
+			 u32 len)
+{
+	if (!tx_routed_room(conn, len)) {
+		conn->cs[KMQTT_CS_DROPPED]++;
+		return -ENOSPC;
+	}
+	return tx_merge(conn, page, addr, len);
+}
+
+void kmqtt_tx_run(struct kmqtt_conn *conn, struct page *page, u8 *addr, u32 len)
+{
+	struct kmqtt_tx *tx = &conn->tx;
+	struct kmqtt_entry *e;
+	int ret;
+
+	spin_lock(&tx->lock);
+	ret = tx_run_locked(conn, page, addr, len);
+	spin_unlock(&tx->lock);
+	if (ret < 0) {
+		tx_dropped(conn);
+		return;
+	}
+	if (!ret) {
+		e = entry_alloc(conn, ENTRY_RUN, KMQTT_TX_ROUTED, 0, GFP_NOWAIT);
+		if (!e) {
+			kmqtt_stat_inc(conn->kn, DROPPED_MEMORY);
+			return;
+		}
+		get_page(page);
+		e->page = page;
+		e->addr = addr;
+		e->len = len;
+		e->cost = len + sizeof(*e);
+		spin_lock(&tx->lock);
+		tx_add(conn, e);
+		spin_unlock(&tx->lock);
+	}
+	kmqtt_stat_inc(conn->kn, PUBLISH_SENT);
+	kmqtt_conn_kick(conn, KMQTT_CB_TX);
+}
+
+static u32 msg_cost(const struct kmqtt_msg *msg)
+{
+	return sizeof(struct kmqtt_entry) + msg->topic_len + msg->props_len +
+	       msg->payload_len;
+}
+
+static void msg_out(const struct kmqtt_conn *conn, const struct kmqtt_msg *msg,
+		    const struct kmqtt_tx_opts *o, struct kmqtt_publish_out *out)
+{
+	*out = (struct kmqtt_publish_out) {
+		.level = conn->level,
+		.qos = o->qos,
+		.dup = o->dup,
+		.retain = o->retain,
+		.has_expiry = msg->has_expiry,
+		.topic = msg->topic + conn->mount.len,
+		.topic_len = msg->topic_len - conn->mount.len,
+		.packet_id = o->packet_id,
+		.subids = o->subids,
+		.n_subids = o->n_subids,
+		.props = msg->props,
+		.props_len = msg->props_len,
+		.payload_len = msg->payload_len,
+	};
+}
+
+/* Does it fit the client's Maximum Packet Size and its mount point. */
+static bool msg_fits(const struct kmqtt_conn *conn, const struct kmqtt_msg *msg,
+		     const struct kmqtt_tx_opts *opts)
+{
+	struct kmqtt_publish_out out;
+	u32 hdr;
+
+	if (msg->topic_len <= conn->mount.len ||
+	    memcmp(msg->topic, conn->mount.data, conn->mount.len))
+		return false;
+	msg_out(conn, msg, opts, &out);
+	hdr = kmqtt_publish_hdr_len(&out);
+	return hdr && (!conn->max_packet_out ||
+		       (u64)hdr + msg->payload_len <= conn->max_packet_out);
+}
+
+/* Under tx->lock. */
+static int tx_msg_admit(struct kmqtt_conn *conn, struct kmqtt_entry *e,
+			const struct kmqtt_tx_opts *opts)
+{
+	struct kmqtt_tx *tx = &conn->tx;
+
+	if (conn->state == KMQTT_STATE_CLOSED)
+		return KMQTT_DEST_GONE;
+	if (opts->number && opts->number <= tx->last_deliver)
+		return KMQTT_DEST_ACCEPTED;
+	if (opts->class == KMQTT_TX_ROUTED) {
+		if (!tx_routed_room(conn, e->cost)) {
+			conn->cs[KMQTT_CS_DROPPED]++;
+			return KMQTT_DEST_FULL;
+		}
+	} else if (tx->deliver_bytes && tx->deliver_bytes + e->cost > conn->deliver_bytes) {
+		set_bit(KMQTT_CB_WANTS_ROOM, &conn->bits);
+		return KMQTT_DEST_FULL;
+	}
+	if (opts->number)
+		tx->last_deliver = opts->number;
+	tx_add(conn, e);
+	return -1;
+}
+
+int kmqtt_tx_msg(struct kmqtt_conn *conn, struct kmqtt_msg *msg,
+		 const struct kmqtt_tx_opts *opts, gfp_t gfp)
+{
+	u32 extra = opts->n_subids * sizeof(u32);
+	struct kmqtt_entry *e;
+	int ret;
+
+	if (!msg_fits(conn, msg, opts)) {
+		kmqtt_stat_inc(conn->kn, DROPPED_LARGE);
+		return KMQTT_DEST_TOO_LARGE;
+	}
+	e = entry_alloc(conn, ENTRY_MSG, opts->class, extra, gfp);
+	if (!e) {
+		if (opts->class == KMQTT_TX_ROUTED)
+			kmqtt_stat_inc(conn->kn, DROPPED_MEMORY);
+		else
+			set_bit(KMQTT_CB_WANTS_ROOM, &conn->bits);
+		return KMQTT_DEST_FULL;
+	}
+	e->msg = kmqtt_msg_get(msg);
+	e->qos = opts->qos;
+	e->dup = opts->dup;
+	e->retain = opts->retain;
+	e->packet_id = opts->packet_id;
+	e->n_subids = opts->n_subids;
+	e->cost = msg_cost(msg);
+	if (extra)
+		memcpy(e->data, opts->subids, extra);
+	spin_lock(&conn->tx.lock);
+	ret = tx_msg_admit(conn, e, opts);
+	spin_unlock(&conn->tx.lock);
+	if (ret >= 0) {
+		entry_free(conn, e);
+		if (ret == KMQTT_DEST_FULL && opts->class == KMQTT_TX_ROUTED)
+			tx_dropped(conn);
+		return ret;
+	}
+	kmqtt_stat_inc(conn->kn, PUBLISH_SENT);
+	kmqtt_conn_kick(conn, KMQTT_CB_TX);
+	return KMQTT_DEST_ACCEPTED;
+}
+
+int kmqtt_tx_packet(struct kmqtt_conn *conn, const u8 *data, u32 len)
+{
+	struct kmqtt_entry *e;
+
+	e = entry_alloc(conn, ENTRY_PACKET, KMQTT_TX_ANSWER, len, GFP_KERNEL);
+	if (!e)
+		return -ENOMEM;
+	memcpy(e->data, data, len);
+	e->addr = e->data;
+	e->len = len;
+	spin_lock(&conn->tx.lock);
+	tx_add(conn, e);
+	spin_unlock(&conn->tx.lock);
+	kmqtt_conn_kick(conn, KMQTT_CB_TX);
+	return 0;
+}
+
+int kmqtt_tx_gate(struct kmqtt_conn *conn, bool shut)
+{
+	struct kmqtt_entry *e;
+
+	e = entry_alloc(conn, shut ? ENTRY_HOLD : ENTRY_RELEASE,
+			KMQTT_TX_ANSWER, 0, GFP_KERNEL);
+	if (!e)
+		return -ENOMEM;
+	spin_lock(&conn->tx.lock);
+	list_add_tail(&e->node, &conn->tx.queue);
+	tx_account(&conn->tx, e, 1);
+	spin_unlock(&conn->tx.lock);
+	kmqtt_conn_kick(conn, KMQTT_CB_TX);
+	return 0;
+}
+
+/* An entry is done with: count it out and free it. */
+static void tx_done(struct kmqtt_conn *conn, struct kmqtt_entry *e)
+{
+	struct kmqtt_tx *tx = &conn->tx;
+	bool writable;
+
+	list_del(&e->node);
+	spin_lock(&tx->lock);
+	tx_account(tx, e, -1);
+	writable = tx->deliver_bytes <= conn->deliver_bytes / 2;
+	spin_unlock(&tx->lock);
+	if (e->class == KMQTT_TX_ANSWER && tx->answers == KMQTT_ANSWERS_MAX - 1)
+		kmqtt_conn_kick(conn, KMQTT_CB_RX);
+	entry_free(conn, e);
+	if (writable && test_and_clear_bit(KMQTT_CB_WANTS_ROOM, &conn->bits))
+		kmqtt_event_writable(conn);
+}
+
+/*
+ * Take the entries off the shared list and let them through the gate: the
+ * only place that looks at it, in the order they were entered.
+ */
+static void tx_take(struct kmqtt_conn *conn)
+{
+	struct kmqtt_tx *tx = &conn->tx;
+	struct kmqtt_entry *e, *tmp;
+	LIST_HEAD(list);
+
+	spin_lock(&tx->lock);
+	list_splice_init(&tx->queue, &list);
+	spin_unlock(&tx->lock);
+	list_for_each_entry_safe(e, tmp, &list, node) {
+		if (e->kind == ENTRY_HOLD) {
+			tx->shut = true;
+			tx_done(conn, e);
+		} else if (e->kind == ENTRY_RELEASE) {
+			tx->shut = false;
+			list_splice_tail_init(&tx->held, &tx->out);
+			tx_done(conn, e);
+		} else if (tx->shut && e->class <= KMQTT_TX_LIVE) {
+			list_move_tail(&e->node, &tx->held);
+		} else {
+			list_move_tail(&e->node, &tx->out);
+		}
+	}
+}
+
+/* Encode the header of a message; false if it has expired or has no memory. */
+static bool entry_encode(struct kmqtt_conn *conn, struct kmqtt_entry *e)
+{
+	const struct kmqtt_tx_opts o = {
+		.qos = e->qos,
+		.dup = e->dup,
+		.retain = e->retain,
+		.packet_id = e->packet_id,
+		.n_subids = e->n_subids,
+		.subids = (const u32 *)e->data,
+	};
+	struct kmqtt_publish_out out;
+
+	msg_out(conn, e->msg, &o, &out);
+	if (e->msg->has_expiry && !kmqtt_msg_left(e->msg, &out.expiry)) {
+		kmqtt_stat_inc(conn->kn, DROPPED_EXPIRED);
+		return false;
+	}
+	e->hdr_len = kmqtt_publish_hdr_len(&out);
+	e->addr = kmalloc(e->hdr_len, GFP_KERNEL | __GFP_NOWARN);
+	if (!e->addr) {
+		kmqtt_stat_inc(conn->kn, DROPPED_MEMORY);
+		return false;
+	}
+	kmqtt_publish_put(e->addr, &out);
+	e->len = e->hdr_len + e->msg->payload_len;
+	return true;
+}
+
+/* The unsent bytes of @e as one or two vectors; returns how many. */
+static unsigned int entry_vecs(const struct kmqtt_entry *e, struct kvec *vec)
+{
+	u32 off = e->sent;
+	unsigned int n = 0;
+
+	if (e->kind != ENTRY_MSG) {
+		vec[0].iov_base = e->addr + off;
+		vec[0].iov_len = e->len - off;
+		return 1;
+	}
+	if (off < e->hdr_len) {
+		vec[n].iov_base = e->addr + off;
+		vec[n++].iov_len = e->hdr_len - off;
+		off = e->hdr_len;
+	}
+	if (off < e->len) {
+		vec[n].iov_base = (u8 *)e->msg->payload + (off - e->hdr_len);
+		vec[n++].iov_len = e->len - off;
+	}
+	return n;
+}
+
+/* Gather vectors from the entries that may be sent. */
+static unsigned int tx_gather(struct kmqtt_conn *conn, struct kvec *vec, size_t *len)
+{
+	struct kmqtt_entry *e, *tmp;
+	unsigned int n = 0, i, more;
+
+	*len = 0;
+	list_for_each_entry_safe(e, tmp, &conn->tx.out, node) {
+		if (n + 2 > TX_VECS)
+			break;
+		if (e->kind == ENTRY_MSG && !e->addr && !entry_encode(conn, e)) {
+			tx_done(conn, e);
+			continue;
+		}
+		more = entry_vecs(e, vec + n);
+		for (i = 0; i < more; i++)
+			*len += vec[n++].iov_len;
+	}
+	return n;
+}
+
+/* The socket took @bytes. */
+static void tx_consume(struct kmqtt_conn *conn, size_t bytes)
+{
+	struct kmqtt_entry *e, *tmp;
+	u32 part;
+
+	conn->tx.progress = jiffies;
+	conn->cs[KMQTT_CS_BYTES_TX] += bytes;
+	kmqtt_stat_add(conn->kn, BYTES_TX, bytes);
+	list_for_each_entry_safe(e, tmp, &conn->tx.out, node) {
+		part = min_t(size_t, e->len - e->sent, bytes);
+		e->sent += part;
+		bytes -= part;
+		if (e->sent < e->len)
+			break;
+		tx_done(conn, e);
+	}
+}
+
+/* Copy a run into the connection's own page; it then pins no arena. */
+static void entry_pack(struct kmqtt_conn *conn, struct kmqtt_entry *e)
+{
+	struct kmqtt_tx *tx = &conn->tx;
+	u32 len = e->len - e->sent;
+	struct page *page;
+
+	if (e->kind != ENTRY_RUN || e->packed || len > PAGE_SIZE / 2)
+		return;
+	if (!tx->pack || tx->pack_off + len > PAGE_SIZE) {
+		page = alloc_page(GFP_KERNEL | __GFP_NOWARN);
+		if (!page)
+			return;
+		if (tx->pack)
+			put_page(tx->pack);
+		tx->pack = page;
+		tx->pack_off = 0;
+	}
+	memcpy((u8 *)page_address(tx->pack) + tx->pack_off, e->addr + e->sent, len);
+	get_page(tx->pack);
+	put_page(e->page);
+	e->page = tx->pack;
+	e->addr = (u8 *)page_address(tx->pack) + tx->pack_off;
+	e->len = len;
+	e->sent = 0;
+	e->packed = true;
+	tx->pack_off += len;
+}
+
+/*
+ * What stays queued must not pin an arena page for a few bytes of it: copy
+ * small runs.  Large ones pin little more than their own length.
+ */
+static void tx_pack(struct kmqtt_conn *conn)
+{
+	struct kmqtt_entry *e;
+
+	list_for_each_entry_reverse(e, &conn->tx.out, node) {
+		if (e->packed)
+			break;
+		entry_pack(conn, e);
+	}
+	list_for_each_entry_reverse(e, &conn->tx.held, node) {
+		if (e->packed)
+			break;
+		entry_pack(conn, e);
+	}
+}
+
+/*
+ * The socket refused.  write_space clears BLOCKED and kicks; it may have run
+ * just before the bit was set, and it never comes if memory ran out with
+ * nothing in flight: then the timer tries again.
+ */
+static void tx_blocked(struct kmqtt_conn *conn)
+{
+	struct sock *sk = conn->sock->sk;
+
+	set_bit(KMQTT_CB_BLOCKED, &conn->bits);
+	smp_mb__after_atomic();
+	if (sk_stream_is_writeable(sk) && tcp_rtx_and_write_queues_empty(sk))
+		mod_timer(&conn->timer, jiffies + HZ / 50);
+	else if (sk_stream_is_writeable(sk)) {
+		clear_bit(KMQTT_CB_BLOCKED, &conn->bits);
+		kmqtt_conn_kick(conn, KMQTT_CB_TX);
+	}
+}
+
+static int tx_send(struct kmqtt_conn *conn)
+{
+	struct msghdr msg = { .msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL };
+	struct kvec vec[TX_VECS];
+	unsigned int n;
+	size_t len;
+	int ret;
+
+	n = tx_gather(conn, vec, &len);
+	if (!n)
+		return 0;
+	ret = kernel_sendmsg(conn->sock, &msg, vec, n, len);
+	if (ret > 0)
+		tx_consume(conn, ret);
+	return ret;
+}
+
+bool kmqtt_tx_flush(struct kmqtt_conn *conn)
+{
+	unsigned int round;
+	int ret = 0;
+
+	tx_take(conn);
+	if (test_bit(KMQTT_CB_BLOCKED, &conn->bits)) {
+		tx_pack(conn);
+		return true;
+	}
+	for (round = 0; round < TX_ROUNDS && !list_empty(&conn->tx.out); round++) {
+		ret = tx_send(conn);
+		if (ret <= 0)
+			break;
+		cond_resched();
+	}
+	if (ret == -EAGAIN) {
+		tx_blocked(conn);
+		tx_pack(conn);
+	} else if (!list_empty(&conn->tx.out) && ret >= 0) {
+		kmqtt_conn_kick(conn, KMQTT_CB_TX);
+	}
+	if (!list_empty(&conn->tx.held))
+		tx_pack(conn);
+	return ret >= 0 || ret == -EAGAIN;
+}
+
+bool kmqtt_tx_empty(struct kmqtt_conn *conn)
+{
+	bool empty;
+
+	spin_lock(&conn->tx.lock);
+	empty = list_empty(&conn->tx.queue);
+	spin_unlock(&conn->tx.lock);
+	return empty && list_empty(&conn->tx.out);
+}
+
+void kmqtt_tx_purge(struct kmqtt_conn *conn)
+{
+	struct kmqtt_tx *tx = &conn->tx;
+	struct kmqtt_entry *e, *tmp;
+
+	spin_lock(&tx->lock);
+	list_splice_tail_init(&tx->queue, &tx->out);
+	spin_unlock(&tx->lock);
+	list_splice_tail_init(&tx->held, &tx->out);
+	clear_bit(KMQTT_CB_WANTS_ROOM, &conn->bits);
+	list_for_each_entry_safe(e, tmp, &tx->out, node)
+		tx_done(conn, e);
+	if (tx->pack)
+		put_page(tx->pack);
+	tx->pack = NULL;
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The transmit list of a connection: what waits to be sent, in order, and the
+ * gate in it (SEAM section 5).
+ */
+#ifndef KMQTT_TX_H
+#define KMQTT_TX_H
+
+#include <linux/types.h>
+
+struct kmqtt_conn;
+struct kmqtt_msg;
+struct page;
+
+#define KMQTT_ANSWERS_MAX	8192U	/* then reading pauses; 3.x has no other bound */
+
+/* What an entry is, for the gate and the limits. */
+enum kmqtt_tx_class {
+	KMQTT_TX_ROUTED,	/* routed or injected: waits at the gate */
+	KMQTT_TX_LIVE,		/* delivered, QoS 1/2 published now: waits */
+	KMQTT_TX_DELIVER,	/* delivered, retained or queued: passes */
+	KMQTT_TX_ANSWER,	/* answer or PINGRESP: passes, never refused */
+};
+
+/**
+ * struct kmqtt_tx_opts - how one destination gets a message
+ * @class: enum kmqtt_tx_class
+ * @qos: 0-2
+ * @dup: DUP flag
+ * @retain: RETAIN flag
+ * @packet_id: for QoS > 0
+ * @n_subids: number of @subids
+ * @subids: Subscription Identifiers, copied
+ * @number: DELIVER's number, 0 = none
+ */
+struct kmqtt_tx_opts {
+	u8 class;
+	u8 qos;
+	bool dup;
+	bool retain;
+	u16 packet_id;
+	u16 n_subids;
+	const u32 *subids;
+	u64 number;
+};
+
+void kmqtt_tx_init(struct kmqtt_conn *conn);
+
+/**
+ * kmqtt_tx_run() - queue a whole frame that lies in an arena page
+ * @conn: destination
+ * @page: compound page; the entry takes a reference
+ * @addr: the frame
+ * @len: its length
+ *
+ * A routed frame.  Extends the last entry if it follows it in the page.
+ * Task context, also under rcu_read_lock().  Full queues drop and count.
+ */
+void kmqtt_tx_run(struct kmqtt_conn *conn, struct page *page, u8 *addr, u32 len);
+
+/**
+ * kmqtt_tx_msg() - queue a message that is encoded when it is sent
+ *
+ * Takes a reference to @msg.  Task context, also under rcu_read_lock().
+ * Return: enum kmqtt_dest_result; routed ones count their own drops.
+ */
+int kmqtt_tx_msg(struct kmqtt_conn *conn, struct kmqtt_msg *msg,
+		 const struct kmqtt_tx_opts *opts, gfp_t gfp);
+
+/**
+ * kmqtt_tx_packet() - queue ready-made bytes as an answer
+ * Return: 0 or -ENOMEM.
+ */
+int kmqtt_tx_packet(struct kmqtt_conn *conn, const u8 *data, u32 len);
+
+/* Enter HOLD (@shut) or RELEASE.  Process context.  0 or -ENOMEM. */
+int kmqtt_tx_gate(struct kmqtt_conn *conn, bool shut);
+
+/* Send what can be sent; worker only.  false: the socket is dead. */
+bool kmqtt_tx_flush(struct kmqtt_conn *conn);
+/* Nothing left that the gate lets pass; worker only. */
+bool kmqtt_tx_empty(struct kmqtt_conn *conn);
+/* Drop everything; worker only, after which nothing is queued any more. */
+void kmqtt_tx_purge(struct kmqtt_conn *conn);
+
+#endif /* KMQTT_TX_H */
