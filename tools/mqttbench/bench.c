@@ -18,6 +18,8 @@
 #define FILES_EXTRA	32
 /* Signals and the deadline are looked at this often. */
 #define TICK		(100 * NSEC_PER_MSEC)
+/* After the last message expected: what comes now is more than was sent. */
+#define SETTLE		(100 * NSEC_PER_MSEC)
 
 static sig_atomic_t interrupted;
 
@@ -135,6 +137,14 @@ static void bench_measure(struct bench *b)
 	b->result.seconds = (double)(b->stopped - b->started) / NSEC_PER_SEC;
 }
 
+static void bench_settle(struct bench *b)
+{
+	__u64 until = clock_now() + SETTLE;
+
+	while (b->loop.now < until)
+		loop_turn(&b->loop, until);
+}
+
 int bench_run(struct bench *b, const struct options *o)
 {
 	const struct scenario *s = o->scenario;
@@ -152,6 +162,8 @@ int bench_run(struct bench *b, const struct options *o)
 		bench_setup(b);
 	if (!r->end)
 		bench_measure(b);
+	if (!r->end && s->publishes)
+		bench_settle(b);
 	report_progress_end(b);
 	if (s->finish)
 		s->finish(b);
