@@ -21,12 +21,15 @@
  * Global, or of each listener with per_listener_settings.
  *
  * @allow_anonymous: a client without user name may connect
+ * @allow_anonymous_set: the configuration says so; else it follows from
+ *	whether we listen on loopback only
  * @password_file: path, or NULL
  * @allow_zero_length_clientid: the broker makes an id for who brings none
  * @auto_id_prefix: what such an id starts with
  */
 struct conf_security {
 	bool allow_anonymous;
+	bool allow_anonymous_set;
 	char *password_file;
 	bool allow_zero_length_clientid;
 	char *auto_id_prefix;

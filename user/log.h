@@ -31,7 +31,9 @@
 /**
  * struct log_settings - where the log goes and what is in it
  * @dest: MQTTD_LOG_TO_* bits, 0 for none
+ * @dest_set: @dest was chosen, it is not the default
  * @types: MQTTD_LOG_* bits
+ * @types_set: @types were chosen, they are not the default
  * @file: path for MQTTD_LOG_TO_FILE
  * @facility: 0-7, of syslog's LOG_LOCAL0 and following; -1 is LOG_DAEMON
  * @timestamp: put the time before each line (not for syslog)
@@ -39,7 +41,9 @@
  */
 struct log_settings {
 	unsigned int dest;
+	bool dest_set;
 	unsigned int types;
+	bool types_set;
 	char *file;
 	int facility;
 	bool timestamp;

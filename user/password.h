@@ -29,7 +29,7 @@ void password_file_free(struct password_file *file);
 /**
  * password_file_check - do this user and password belong together?
  *
- * @password may be NULL; that fits only a user without password.  The time
+ * @password may be NULL, which fits only a user without password.  The time
  * taken does not tell whether the user exists.
  */
 bool password_file_check(const struct password_file *file,
@@ -50,8 +50,8 @@ void password_cleanup(void);
 /**
  * password_check - may this user with this password use this listener?
  *
- * For clients that bring a user name.  Without a password file every user
- * name and password will do, as far as Mosquitto lets it: see mqttd.conf(5).
+ * For clients that bring a user name.  Without a password file the answer is
+ * that of allow_anonymous, as Mosquitto's.
  */
 bool password_check(unsigned int listener, const char *user, size_t user_len,
 		    const void *password, size_t password_len);
