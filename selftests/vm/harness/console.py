@@ -21,8 +21,7 @@ KCSAN = re.compile(r"BUG: KCSAN: ")
 LEAK = re.compile(r"unreferenced object 0x")
 BAR = re.compile(r"={20,}")
 MARK = re.compile(r"kmqtt-test: (\S+)")
-# Trailing spaces are the console's; the stamp may be missing.
-STAMP = re.compile(r"^(\[ *\d+\.\d+\]\[?[^\]]*\]?|\[ *\d+\.\d+\]) ?")
+STAMP = re.compile(r"^\[ *\d+\.\d+\](?:\[[^\]]*\])? ?")
 OURS = re.compile(r"\[kmqtt\]|\bkmqtt_")
 # After rmmod the module's addresses have no name any more, and no other
 # module is ever unloaded in the guest.
