@@ -68,8 +68,7 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 
 codec := $(wildcard kmod/frame.c kmod/topic.c)
 daemon := $(wildcard user/*.c)
-unit := $(patsubst %.c,$(BUILD)/%,$(wildcard selftests/unit/test-*.c))
-fuzz := $(patsubst %.c,$(BUILD)/%,$(wildcard selftests/fuzz/fuzz-*.c))
+unit := $(patsubst %.c,$(BUILD)/%,$(wildcard selftests/unit/*-test.c))
 
 # Two builds of what the tests link: as shipped, and with sanitizers.
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
@@ -77,7 +76,7 @@ san = $(patsubst %.c,$(BUILD)/san/%.o,$(1))
 
 user: $(if $(daemon),$(BUILD)/mqttd)
 tools: $(foreach t,mqttctl mqttbench,$(if $(wildcard tools/$(t)/*.c),$(BUILD)/$(t)))
-tests: $(unit) $(fuzz)
+tests: $(unit)
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -106,10 +105,6 @@ $(BUILD)/libtest.a: $(call san,$(codec) $(filter-out user/main.c,$(daemon)))
 $(unit): $(BUILD)/%: $(BUILD)/san/%.o $(BUILD)/libtest.a
 	@mkdir -p $(@D)
 	$(CC) $(SANITIZE) -o $@ $^ -lcmocka $(PKG_LIBS)
-
-$(fuzz): $(BUILD)/%: $(BUILD)/san/%.o $(BUILD)/libtest.a
-	@mkdir -p $(@D)
-	$(CC) $(SANITIZE) -o $@ $^ $(PKG_LIBS)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
