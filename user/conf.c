@@ -448,52 +448,62 @@ static bool same_sockets(const struct conf *a, const struct conf *b)
 	return true;
 }
 
-/*
- * The sockets that listen stay what they are; so do their settings, but for
- * those that are global.
- */
-static void keep_listeners(struct conf *next, struct conf *former)
+static void listener_copy(struct conf_listener *to,
+			  const struct conf_listener *from)
 {
-	struct conf_listener swap[CONF_LISTENERS_MAX];
-	unsigned int n = next->n_listeners, i;
-
-	memcpy(swap, next->listeners, sizeof(swap));
-	memcpy(next->listeners, former->listeners, sizeof(swap));
-	memcpy(former->listeners, swap, sizeof(swap));
-	next->n_listeners = former->n_listeners;
-	former->n_listeners = n;
-	if (next->per_listener_settings)
-		return;
-	for (i = 0; i < next->n_listeners; i++)
-		security_copy(&next->listeners[i].security, &next->security);
+	*to = *from;
+	to->bind_address = dup_string(from->bind_address);
+	to->bind_interface = dup_string(from->bind_interface);
+	to->mount_point = dup_string(from->mount_point);
+	to->security.password_file = dup_string(from->security.password_file);
+	to->security.auto_id_prefix = dup_string(from->security.auto_id_prefix);
 }
 
-static void keep_string(const char *name, char **next, char **former)
+/*
+ * The sockets that listen stay what they are, and so do their settings, but
+ * for those that are global.
+ */
+static void keep_listeners(struct conf *next)
 {
-	char *swap = *next;
+	unsigned int i;
 
-	if (same_string(*next, *former))
+	for (i = 0; i < next->n_listeners; i++)
+		listener_free(&next->listeners[i]);
+	next->n_listeners = conf_now->n_listeners;
+	for (i = 0; i < next->n_listeners; i++) {
+		struct conf_listener *lst = &next->listeners[i];
+
+		listener_copy(lst, &conf_now->listeners[i]);
+		if (!next->per_listener_settings)
+			security_copy(&lst->security, &next->security);
+	}
+}
+
+static void keep_string(const char *name, char **next, const char *former)
+{
+	if (same_string(*next, former))
 		return;
 	log_warning("%s: the change takes effect when mqttd is restarted", name);
-	*next = *former;
-	*former = swap;
+	set_string(next, former);
+}
+
+void conf_keep_fixed(struct conf *next)
+{
+	if (!conf_now)
+		return;
+	keep_string("pid_file", &next->pid_file, conf_now->pid_file);
+	keep_string("control_socket", &next->control_socket,
+		    conf_now->control_socket);
+	if (same_sockets(next, conf_now))
+		return;
+	log_warning("listener: changes of ports and addresses take effect when mqttd is restarted; the listeners keep their settings until then");
+	keep_listeners(next);
 }
 
 void conf_use(struct conf *conf)
 {
-	struct conf *former = conf_now;
-
-	if (former) {
-		keep_string("pid_file", &conf->pid_file, &former->pid_file);
-		keep_string("control_socket", &conf->control_socket,
-			    &former->control_socket);
-		if (!same_sockets(conf, former)) {
-			log_warning("listener: changes of ports and addresses take effect when mqttd is restarted; the listeners keep their settings until then");
-			keep_listeners(conf, former);
-		}
-	}
+	conf_free(conf_now);
 	conf_now = conf;
-	conf_free(former);
 }
 
 const struct conf *conf_get(void)

@@ -120,11 +120,17 @@ struct conf *conf_load(const char *path, uint16_t port, FILE *report);
 void conf_free(struct conf *conf);
 
 /**
- * conf_use - make @conf the one that conf_get() returns; frees the former
+ * conf_keep_fixed - give @next what cannot change while the daemon runs
  *
- * With a former configuration, options that cannot change while the daemon
- * runs keep their values, and each one that differs is logged.  Pointers from
- * conf_get() and conf_listener_get() are stale after this.
+ * Takes it from the configuration in force and logs each option that differs.
+ */
+void conf_keep_fixed(struct conf *next);
+
+/**
+ * conf_use - make @conf, or none, the one that conf_get() returns
+ *
+ * Frees the former one: pointers from conf_get() and conf_listener_get() are
+ * stale after this.
  */
 void conf_use(struct conf *conf);
 

@@ -382,6 +382,7 @@ bool password_check(unsigned int listener, const char *user, size_t user_len,
 		return false;
 	if (!lst->security.password_file)
 		return lst->security.allow_anonymous;
-	return password_file_check(files[listener], user, user_len, password,
+	return files[listener] &&
+	       password_file_check(files[listener], user, user_len, password,
 				   password_len);
 }
