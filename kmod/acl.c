@@ -349,3 +349,7 @@ bool kmqtt_acl_allows(const struct kmqtt_conn *conn, u32 access,
 			return !(rule->flags & ACL_DENY);
 	return rules->allowed & access;
 }
+
+#ifdef DEBUG
+#include "selftest/acl.c"
+#endif

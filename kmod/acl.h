@@ -72,4 +72,8 @@ u32 kmqtt_acl_id(const struct kmqtt_acl *acl);
 bool kmqtt_acl_allows(const struct kmqtt_conn *conn, u32 access,
 		      const u8 *topic, u16 len);
 
+#ifdef DEBUG
+bool kmqtt_acl_selftest(void);
+#endif
+
 #endif /* KMQTT_ACL_H */

@@ -22,9 +22,7 @@
 struct genl_info;
 struct kmqtt_worker;
 
-/**
- * struct kmqtt_str - a string of a connection, immutable once published
- */
+/* A string of a connection, immutable once published. */
 struct kmqtt_str {
 	u16 len;
 	u8 *data;
@@ -42,6 +40,7 @@ enum {
 	KMQTT_CB_WANTS_ROOM,	/* a DELIVER found it full: send EV_WRITABLE */
 	KMQTT_CB_DROP_SLOW,	/* disconnect it when its queue overflows */
 	KMQTT_CB_RELAY,		/* ends with the daemon */
+	KMQTT_CB_FORGET,	/* nobody will acknowledge its close event */
 };
 
 /**

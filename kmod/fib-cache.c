@@ -218,8 +218,8 @@ static bool cache_hand(struct kmqtt_cache *cache)
 
 static bool cache_has_room(const struct kmqtt_cache *cache, size_t bytes)
 {
-	return cache->count < KMQTT_CACHE_COUNT_MAX &&
-	       cache->bytes + bytes <= KMQTT_CACHE_BYTES_MAX;
+	return cache->count < cache->count_max &&
+	       cache->bytes + bytes <= cache->bytes_max;
 }
 
 static bool cache_make_room(struct kmqtt_cache *cache, size_t bytes)
@@ -311,6 +311,8 @@ int kmqtt_cache_init(struct kmqtt_cache *cache)
 		return err;
 	spin_lock_init(&cache->lock);
 	INIT_LIST_HEAD(&cache->clock);
+	cache->count_max = KMQTT_CACHE_COUNT_MAX;
+	cache->bytes_max = KMQTT_CACHE_BYTES_MAX;
 	spin_lock(&cache_lock);
 	list_add_tail(&cache->caches, &cache_list);
 	spin_unlock(&cache_lock);

@@ -123,6 +123,8 @@ struct kmqtt_cache_entry {
  * @clock: entries, the next to be considered for eviction first
  * @count: entries
  * @bytes: their memory
+ * @count_max: limit of @count
+ * @bytes_max: limit of @bytes
  * @seen: fingerprints of topics seen once, by hash; advisory, unlocked.
  *	%NULL until the FIB has its first route.
  * @gens: generations; written under the FIB's mutex
@@ -134,6 +136,8 @@ struct kmqtt_cache {
 	struct list_head clock;
 	u32 count;
 	size_t bytes;
+	u32 count_max;
+	size_t bytes_max;
 	u16 *seen;
 	unsigned long gens[KMQTT_CACHE_GENS + 1];
 	struct list_head caches;

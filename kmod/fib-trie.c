@@ -276,17 +276,19 @@ void kmqtt_trie_filter_put(const struct kmqtt_node *node, u8 *buf, u32 len)
  * @trie: the trie
  * @node: where it is
  * @topic: Topic Name
- * @start: offset of each level, and one past the '/' that would end the last
+ * @len: its length
  * @levels: number of levels
  * @depth: levels that lead to @node
+ * @start: offset of each level
  */
 struct kmqtt_trie_cursor {
 	struct kmqtt_trie *trie;
 	struct kmqtt_node *node;
 	const u8 *topic;
-	u32 levels;
-	u32 depth;
-	u32 start[KMQTT_TOPIC_LEVELS_MAX + 1];
+	u16 len;
+	u16 levels;
+	u16 depth;
+	u16 start[KMQTT_TOPIC_LEVELS_MAX];
 };
 
 static int trie_cursor_init(struct kmqtt_trie_cursor *cur,
@@ -298,6 +300,7 @@ static int trie_cursor_init(struct kmqtt_trie_cursor *cur,
 	cur->trie = trie;
 	cur->node = trie->root;
 	cur->topic = topic;
+	cur->len = len;
 	cur->levels = 0;
 	cur->depth = 0;
 	while (kmqtt_level_next(&p, topic + len, &level, &level_len)) {
@@ -305,7 +308,6 @@ static int trie_cursor_init(struct kmqtt_trie_cursor *cur,
 			return -E2BIG;
 		cur->start[cur->levels++] = level - topic;
 	}
-	cur->start[cur->levels] = len + 1;
 	return 0;
 }
 
@@ -320,14 +322,15 @@ static struct kmqtt_node *trie_cursor_down(const struct kmqtt_trie_cursor *cur)
 {
 	struct kmqtt_node *next;
 	struct kmqtt_node_key key;
-	u32 start;
+	u16 start, end = cur->len;
 
 	if (cur->depth == cur->levels || !READ_ONCE(cur->node->children))
 		return NULL;
 	start = cur->start[cur->depth];
+	if (cur->depth + 1 < cur->levels)
+		end = cur->start[cur->depth + 1] - 1;
 	trie_key_init(cur->trie, &key, cur->node, KMQTT_NODE_LEVEL,
-		      cur->topic + start,
-		      cur->start[cur->depth + 1] - start - 1);
+		      cur->topic + start, end - start);
 	next = rhashtable_lookup(&cur->trie->nodes, &key, trie_params);
 	if (!next && trie_cursor_wild(cur))
 		next = rcu_dereference(cur->node->plus);

@@ -1118,3 +1118,7 @@ void kmqtt_fib_exit(void)
 	rcu_barrier();
 	kmem_cache_destroy(route_slab);
 }
+
+#ifdef DEBUG
+#include "selftest/fib.c"
+#endif

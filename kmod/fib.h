@@ -44,7 +44,7 @@ struct kmqtt_route_opts {
  * struct kmqtt_fib_dest - one destination of a look-up
  * @conn: target, valid in the caller's RCU read-side section; %NULL = daemon
  * @flags: KMQTT_ROUTE_F_RETAIN_AS_PUBLISHED if any matching route has it
- * @n_subids: number of Subscription Identifiers
+ * @n_subids: number of Subscription Identifiers, at most KMQTT_SUBIDS_MAX
  * @subids: those of all matching routes of this connection, ascending
  */
 struct kmqtt_fib_dest {
@@ -107,7 +107,8 @@ void kmqtt_fib_invalidate(struct kmqtt_fib *fib);
  * it; the read ACL has been applied.  Context: under rcu_read_lock(), task
  * context; does not sleep.
  * Return: number of destinations; -E2BIG, with none emitted, if the walk met
- * too many nodes; -ENOMEM, with none emitted.
+ * too many nodes or a connection's Subscription Identifiers are more than
+ * KMQTT_SUBIDS_MAX; -ENOMEM, with none emitted.
  */
 int kmqtt_fib_lookup(struct kmqtt_fib *fib, const u8 *topic, u16 len,
 		     const struct kmqtt_conn *source, kmqtt_fib_emit_t emit,
@@ -135,7 +136,7 @@ struct kmqtt_route_info {
  *
  * Every route that exists during the whole walk is reported at least once.
  * Process context, takes the FIB's mutex.
- * Return: 0 at the end, else what @cb returned.
+ * Return: 0 at the end, -ENOMEM, else what @cb returned.
  */
 int kmqtt_fib_dump(struct kmqtt_fib *fib, struct kmqtt_conn *conn, u64 *pos,
 		   int (*cb)(void *ctx, const struct kmqtt_route_info *info),
@@ -147,5 +148,9 @@ void kmqtt_fib_counts(struct kmqtt_fib *fib, u64 *routes, u64 *filters,
 
 int kmqtt_fib_init(void);	/* module init: caches */
 void kmqtt_fib_exit(void);
+
+#ifdef DEBUG
+bool kmqtt_fib_selftest(void);
+#endif
 
 #endif /* KMQTT_FIB_H */

@@ -18,8 +18,6 @@ void kmqtt_netlink_ready(struct kmqtt_net *kn, u32 portid);
 void kmqtt_netlink_monitor(struct kmqtt_conn *conn, u8 type, u8 cause);
 /* Drop the pieces of an unfinished DELIVER or INJECT; under kn->lock. */
 void kmqtt_stage_free(struct kmqtt_net *kn);
-/* Wait for completions on their way through RCU. */
-void kmqtt_netlink_drain(void);
 
 int kmqtt_netlink_init(void);
 void kmqtt_netlink_exit(void);

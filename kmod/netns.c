@@ -13,6 +13,7 @@
 #include "netns.h"
 
 static unsigned int kmqtt_net_id;
+struct workqueue_struct *kmqtt_wq;
 
 const struct kmqtt_param_desc kmqtt_params[KMQTT_PARAM_N] = {
 	[KMQTT_PARAM_FORWARDING] = { "forwarding", 1, 0, 1 },
@@ -79,7 +80,7 @@ static void net_release_work(struct work_struct *work)
 		kmqtt_stage_free(kn);
 		kmqtt_events_drop_done(kn);
 		if (grace >= 0)
-			mod_delayed_work(system_wq, &kn->grace, grace * HZ);
+			mod_delayed_work(kmqtt_wq, &kn->grace, grace * HZ);
 	}
 	mutex_unlock(&kn->lock);
 	if (gone)
@@ -91,7 +92,7 @@ void kmqtt_net_owner_released(struct kmqtt_net *kn, u32 portid)
 	if (READ_ONCE(kn->owner) != portid)
 		return;
 	WRITE_ONCE(kn->released, portid);
-	schedule_work(&kn->release);
+	queue_work(kmqtt_wq, &kn->release);
 }
 
 static int kmqtt_netlink_notify(struct notifier_block *nb, unsigned long state,
@@ -149,13 +150,17 @@ static void __net_exit kmqtt_net_exit(struct net *net)
 
 	mutex_lock(&kn->lock);
 	kn->dying = true;
+	spin_lock(&kn->ev_lock);
+	kn->owner = 0;
+	spin_unlock(&kn->ev_lock);
 	mutex_unlock(&kn->lock);
 	cancel_work_sync(&kn->release);
 	cancel_delayed_work_sync(&kn->grace);
 	kmqtt_conn_close_all(kn, KMQTT_CLOSE_SHUTDOWN,
 			     KMQTT_RC_SERVER_SHUTTING_DOWN);
 	wait_event(kn->idle, !atomic_read(&kn->conn_count));
-	kmqtt_netlink_drain();
+	rcu_barrier();
+	flush_workqueue(kmqtt_wq);
 	kmqtt_stage_free(kn);
 	kmqtt_events_drop_done(kn);
 	kmqtt_fib_flush_daemon(kn->fib);
@@ -174,13 +179,23 @@ static struct pernet_operations kmqtt_net_ops = {
 
 int kmqtt_netns_init(void)
 {
-	int err = register_pernet_subsys(&kmqtt_net_ops);
+	int err;
 
+	kmqtt_wq = alloc_workqueue("kmqtt", 0, 0);
+	if (!kmqtt_wq)
+		return -ENOMEM;
+	err = register_pernet_subsys(&kmqtt_net_ops);
 	if (err)
-		return err;
+		goto err_wq;
 	err = netlink_register_notifier(&kmqtt_netlink_notifier);
 	if (err)
-		unregister_pernet_subsys(&kmqtt_net_ops);
+		goto err_pernet;
+	return 0;
+
+err_pernet:
+	unregister_pernet_subsys(&kmqtt_net_ops);
+err_wq:
+	destroy_workqueue(kmqtt_wq);
 	return err;
 }
 
@@ -188,4 +203,5 @@ void kmqtt_netns_exit(void)
 {
 	netlink_unregister_notifier(&kmqtt_netlink_notifier);
 	unregister_pernet_subsys(&kmqtt_net_ops);
+	destroy_workqueue(kmqtt_wq);
 }

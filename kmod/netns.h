@@ -102,6 +102,9 @@ struct kmqtt_net {
 	u32 released;
 };
 
+/* Completions, the daemon's death, the grace time. */
+extern struct workqueue_struct *kmqtt_wq;
+
 struct kmqtt_net *kmqtt_net_get(const struct net *net);
 
 static inline s64 kmqtt_param(const struct kmqtt_net *kn, enum kmqtt_param p)

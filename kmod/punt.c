@@ -163,8 +163,9 @@ bool kmqtt_event_ack(struct kmqtt_conn *conn, u64 number)
 		list_add_tail(&e->node, &dead);
 	}
 	ev->acked = max(ev->acked, number);
+	/* Pairs with kmqtt_events_room(): what the answer changed is seen. */
 	if (ev->barrier && ev->barrier <= number)
-		ev->barrier = 0;
+		smp_store_release(&ev->barrier, 0);
 	spin_unlock(&kn->ev_lock);
 
 	list_for_each_entry_safe(e, tmp, &dead, node)
@@ -177,7 +178,8 @@ bool kmqtt_events_room(struct kmqtt_conn *conn)
 {
 	struct kmqtt_conn_events *ev = &conn->ev;
 
-	return !READ_ONCE(ev->barrier) &&
+	/* Pairs with kmqtt_event_ack(). */
+	return !smp_load_acquire(&ev->barrier) &&
 	       READ_ONCE(ev->bytes) < KMQTT_EVENTS_BYTES &&
 	       READ_ONCE(ev->count) < KMQTT_EVENTS_COUNT;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Workers: one kernel thread per CPU drains the connections made ready. */
 
+#include <linux/cpu.h>
 #include <linux/cpumask.h>
 #include <linux/err.h>
 #include <linux/gfp.h>

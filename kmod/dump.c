@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The reading commands: connections, routes, events, counters, parameters. */
+
+#include <linux/mm.h>
+#include <net/genetlink.h>
+#include "acl.h"
+#include "conn.h"
+#include "dump.h"
+#include "fib.h"
+#include "netlink.h"
+#include "netns.h"
+#include "punt.h"
+#include "tx.h"
+
+/* A whole reply: statistics and parameters are a bounded number of nests. */
+#define REPLY_SIZE	(8 * 1024)
+
+static int put_str(struct sk_buff *skb, int type, const struct kmqtt_str *str)
+{
+	return str->len ? nla_put(skb, type, str->len, str->data) : 0;
+}
+
+static int conn_put_stats(struct sk_buff *skb, struct kmqtt_conn *conn)
+{
+	struct nlattr *nest = nla_nest_start(skb, KMQTT_A_CONN_STATS);
+	const struct kmqtt_tx *tx = &conn->tx;
+	unsigned int i;
+	u64 value;
+
+	if (!nest)
+		return -EMSGSIZE;
+	for (i = KMQTT_CS_BYTES_RX; i <= KMQTT_CS_MAX; i++) {
+		value = READ_ONCE(conn->cs[i]);
+		if (i == KMQTT_CS_QUEUE_BYTES)
+			value = READ_ONCE(tx->routed_bytes) + READ_ONCE(tx->deliver_bytes);
+		else if (i == KMQTT_CS_EVENTS)
+			value = READ_ONCE(conn->ev.count);
+		else if (i == KMQTT_CS_IDLE_MS)
+			value = jiffies_to_msecs(jiffies - READ_ONCE(conn->last_rx));
+		if (nla_put_u64_64bit(skb, i, value, KMQTT_CS_PAD))
+			return -EMSGSIZE;
+	}
+	nla_nest_end(skb, nest);
+	return 0;
+}
+
+static u32 conn_flags(struct kmqtt_conn *conn)
+{
+	u32 flags = 0;
+
+	if (test_bit(KMQTT_CB_RELAY, &conn->bits))
+		flags |= KMQTT_CONN_F_RELAY;
+	if (test_bit(KMQTT_CB_VOLATILE, &conn->bits))
+		flags |= KMQTT_CONN_F_VOLATILE;
+	if (test_bit(KMQTT_CB_DROP_SLOW, &conn->bits))
+		flags |= KMQTT_CONN_F_DROP_SLOW;
+	if (READ_ONCE(conn->tx.shut))
+		flags |= KMQTT_CONN_F_GATE_SHUT;
+	if (!kmqtt_events_room(conn) || READ_ONCE(conn->tx.answers) >= KMQTT_ANSWERS_MAX)
+		flags |= KMQTT_CONN_F_PAUSED;
+	if (READ_ONCE(conn->ev.barrier))
+		flags |= KMQTT_CONN_F_BARRIER;
+	return flags;
+}
+
+static int conn_put_settings(struct sk_buff *skb, const struct kmqtt_conn *conn)
+{
+	if (!conn->level)
+		return 0;
+	if (nla_put_u8(skb, KMQTT_A_PROTOCOL, conn->level) ||
+	    nla_put_u8(skb, KMQTT_A_MAX_QOS, conn->max_qos) ||
+	    nla_put_u8(skb, KMQTT_A_RETAIN_AVAILABLE, conn->retain_available) ||
+	    nla_put_u16(skb, KMQTT_A_KEEPALIVE, conn->keepalive_s) ||
+	    nla_put_u32(skb, KMQTT_A_MAX_PACKET_IN, conn->max_packet_in) ||
+	    nla_put_u32(skb, KMQTT_A_MAX_PACKET_OUT, conn->max_packet_out) ||
+	    nla_put_u16(skb, KMQTT_A_ALIAS_MAX_IN, conn->alias_max_in) ||
+	    nla_put_u16(skb, KMQTT_A_ALIAS_MAX_OUT, conn->alias_max_out) ||
+	    nla_put_u16(skb, KMQTT_A_RECEIVE_MAX, conn->receive_max) ||
+	    nla_put_u32(skb, KMQTT_A_QUEUE_BYTES, conn->queue_bytes) ||
+	    nla_put_u32(skb, KMQTT_A_QUEUE_COUNT, conn->queue_count) ||
+	    nla_put_u32(skb, KMQTT_A_DELIVER_BYTES, conn->deliver_bytes))
+		return -EMSGSIZE;
+	return put_str(skb, KMQTT_A_CLIENT_ID, &conn->client_id) ?:
+	       put_str(skb, KMQTT_A_USERNAME, &conn->username) ?:
+	       put_str(skb, KMQTT_A_MOUNT_POINT, &conn->mount) ?:
+	       put_str(skb, KMQTT_A_COOKIE, &conn->cookie);
+}
+
+static int conn_put_state(struct sk_buff *skb, struct kmqtt_conn *conn)
+{
+	struct kmqtt_acl *acl;
+	u32 acl_id;
+
+	rcu_read_lock();
+	acl = rcu_dereference(conn->acl);
+	acl_id = acl ? kmqtt_acl_id(acl) : 0;
+	rcu_read_unlock();
+	if (nla_put_u64_64bit(skb, KMQTT_A_CONN, conn->id, KMQTT_A_PAD) ||
+	    nla_put_u32(skb, KMQTT_A_LISTENER, conn->listener) ||
+	    nla_put_u8(skb, KMQTT_A_STATE, READ_ONCE(conn->state)) ||
+	    nla_put_u32(skb, KMQTT_A_CONN_FLAGS, conn_flags(conn)) ||
+	    nla_put_u32(skb, KMQTT_A_ACL, acl_id) ||
+	    nla_put_u64_64bit(skb, KMQTT_A_LAST_EVENT, READ_ONCE(conn->ev.acked),
+			      KMQTT_A_PAD) ||
+	    nla_put_u64_64bit(skb, KMQTT_A_LAST_DELIVER,
+			      READ_ONCE(conn->tx.last_deliver), KMQTT_A_PAD))
+		return -EMSGSIZE;
+	return put_str(skb, KMQTT_A_PEER, &conn->peer) ?:
+	       put_str(skb, KMQTT_A_TLS_INFO, &conn->tls_info) ?:
+	       put_str(skb, KMQTT_A_TLS_IDENTITY, &conn->tls_identity);
+}
+
+static int conn_put(struct sk_buff *skb, struct kmqtt_conn *conn, u32 portid,
+		    u32 seq, int flags)
+{
+	bool owner = portid == READ_ONCE(conn->kn->owner);
+	void *hdr;
+
+	hdr = genlmsg_put(skb, portid, seq, &kmqtt_genl_family, flags,
+			  KMQTT_CMD_CONN_GET);
+	if (!hdr)
+		return -EMSGSIZE;
+	/* Settings are complete once the state is no longer CONNECTING. */
+	if (conn_put_state(skb, conn) || conn_put_settings(skb, conn) ||
+	    conn_put_stats(skb, conn) ||
+	    (owner && put_str(skb, KMQTT_A_WILL, &conn->will))) {
+		genlmsg_cancel(skb, hdr);
+		return -EMSGSIZE;
+	}
+	genlmsg_end(skb, hdr);
+	return 0;
+}
+
+/* What one connection takes at most in a message. */
+static size_t conn_size(const struct kmqtt_conn *conn)
+{
+	return 2048 + conn->client_id.len + conn->username.len + conn->mount.len +
+	       conn->cookie.len + conn->will.len + conn->tls_identity.len;
+}
+
+int kmqtt_nl_conn_get(struct sk_buff *skb, struct genl_info *info)
+{
+	struct kmqtt_net *kn = kmqtt_net_get(genl_info_net(info));
+	struct kmqtt_conn *conn = NULL;
+	struct sk_buff *reply;
+	int err = -ENOMEM;
+
+	if (info->attrs[KMQTT_A_CONN])
+		conn = kmqtt_conn_find(kn, nla_get_u64(info->attrs[KMQTT_A_CONN]));
+	if (!conn) {
+		GENL_SET_ERR_MSG(info, "no such connection");
+		return -ENOENT;
+	}
+	reply = genlmsg_new(conn_size(conn), GFP_KERNEL);
+	if (reply)
+		err = conn_put(reply, conn, info->snd_portid, info->snd_seq, 0);
+	kmqtt_conn_put(conn);
+	if (!err)
+		return genlmsg_reply(reply, info);
+	nlmsg_free(reply);
+	return err;
+}
+
+/* The next connection at or after *@id, referenced. */
+static struct kmqtt_conn *conn_next(struct kmqtt_net *kn, unsigned long *id)
+{
+	struct kmqtt_conn *conn;
+
+	rcu_read_lock();
+	do {
+		conn = xa_find(&kn->conns, id, ULONG_MAX, XA_PRESENT);
+		if (!conn || kref_get_unless_zero(&conn->ref))
+			break;
+		++*id;
+	} while (conn);
+	rcu_read_unlock();
+	return conn;
+}
+
+int kmqtt_nl_conn_dump(struct sk_buff *skb, struct netlink_callback *cb)
+{
+	struct kmqtt_net *kn = kmqtt_net_get(sock_net(skb->sk));
+	unsigned long id = cb->args[0];
+	struct kmqtt_conn *conn;
+	int err = 0;
+
+	while (!err && (conn = conn_next(kn, &id))) {
+		err = conn_put(skb, conn, NETLINK_CB(cb->skb).portid,
+			       cb->nlh->nlmsg_seq, NLM_F_MULTI);
+		/* One that fits no message is reported by its error, once. */
+		if (!err || !skb->len)
+			id++;
+		kmqtt_conn_put(conn);
+	}
+	cb->args[0] = id;
+	return skb->len ?: err;
+}
+
+struct route_dump {
+	struct sk_buff *skb;
+	struct netlink_callback *cb;
+};
+
+static int route_put_attrs(struct sk_buff *skb, const struct kmqtt_route_info *info)
+{
+	if (nla_put_u64_64bit(skb, KMQTT_A_CONN, info->conn_id, KMQTT_A_PAD) ||
+	    nla_put(skb, KMQTT_A_FILTER, info->filter_len, info->filter) ||
+	    nla_put_u32(skb, KMQTT_A_ROUTE_FLAGS, info->opts.flags) ||
+	    nla_put_u8(skb, KMQTT_A_MAX_QOS, info->opts.qos) ||
+	    (info->opts.subid && nla_put_u32(skb, KMQTT_A_SUBID, info->opts.subid)) ||
+	    (info->share && nla_put(skb, KMQTT_A_SHARE, info->share_len, info->share)))
+		return -EMSGSIZE;
+	return 0;
+}
+
+static int route_put(void *ctx, const struct kmqtt_route_info *info)
+{
+	struct route_dump *d = ctx;
+	void *hdr;
+
+	hdr = genlmsg_put(d->skb, NETLINK_CB(d->cb->skb).portid,
+			  d->cb->nlh->nlmsg_seq, &kmqtt_genl_family,
+			  NLM_F_MULTI, KMQTT_CMD_ROUTE_GET);
+	if (!hdr)
+		return -EMSGSIZE;
+	if (route_put_attrs(d->skb, info)) {
+		genlmsg_cancel(d->skb, hdr);
+		return -EMSGSIZE;
+	}
+	genlmsg_end(d->skb, hdr);
+	return 0;
+}
+
+int kmqtt_nl_route_dump(struct sk_buff *skb, struct netlink_callback *cb)
+{
+	struct nlattr *attr = genl_info_dump(cb)->attrs[KMQTT_A_CONN];
+	struct kmqtt_net *kn = kmqtt_net_get(sock_net(skb->sk));
+	struct route_dump d = { .skb = skb, .cb = cb };
+	struct kmqtt_conn *conn = NULL;
+	u64 pos = cb->args[0];
+	int err;
+
+	if (attr) {
+		conn = kmqtt_conn_find(kn, nla_get_u64(attr));
+		if (!conn)
+			return -ENOENT;
+	}
+	err = kmqtt_fib_dump(kn->fib, conn, &pos, route_put, &d);
+	if (conn)
+		kmqtt_conn_put(conn);
+	cb->args[0] = pos;
+	return skb->len ?: err;
+}
+
+int kmqtt_nl_events_dump(struct sk_buff *skb, struct netlink_callback *cb)
+{
+	struct kmqtt_net *kn = kmqtt_net_get(sock_net(skb->sk));
+
+	if (NETLINK_CB(cb->skb).portid != READ_ONCE(kn->owner))
+		return -EPERM;
+	return kmqtt_events_dump(kn, skb, cb);
+}
+
+int kmqtt_nl_stats_get(struct sk_buff *skb, struct genl_info *info)
+{
+	struct kmqtt_net *kn = kmqtt_net_get(genl_info_net(info));
+	struct sk_buff *reply = genlmsg_new(REPLY_SIZE, GFP_KERNEL);
+	void *hdr;
+
+	if (!reply)
+		return -ENOMEM;
+	hdr = genlmsg_put_reply(reply, info, &kmqtt_genl_family, 0,
+				KMQTT_CMD_STATS_GET);
+	if (!hdr || kmqtt_stats_put(kn, reply)) {
+		nlmsg_free(reply);
+		return -EMSGSIZE;
+	}
+	genlmsg_end(reply, hdr);
+	return genlmsg_reply(reply, info);
+}
+
+static int param_put(struct sk_buff *skb, const char *name, s64 value)
+{
+	struct nlattr *nest = nla_nest_start(skb, KMQTT_A_PARAM);
+
+	if (!nest || nla_put_string(skb, KMQTT_AN_NAME, name) ||
+	    nla_put_u64_64bit(skb, KMQTT_AN_VALUE, value, KMQTT_AN_PAD))
+		return -EMSGSIZE;
+	nla_nest_end(skb, nest);
+	return 0;
+}
+
+int kmqtt_nl_param_get(struct sk_buff *skb, struct genl_info *info)
+{
+	struct kmqtt_net *kn = kmqtt_net_get(genl_info_net(info));
+	struct sk_buff *reply = genlmsg_new(REPLY_SIZE, GFP_KERNEL);
+	unsigned int i;
+	int err = 0;
+	void *hdr;
+
+	if (!reply)
+		return -ENOMEM;
+	hdr = genlmsg_put_reply(reply, info, &kmqtt_genl_family, 0,
+				KMQTT_CMD_PARAM_GET);
+	if (!hdr)
+		err = -EMSGSIZE;
+	for (i = 0; !err && i < KMQTT_PARAM_N; i++)
+		err = param_put(reply, kmqtt_params[i].name, kmqtt_param(kn, i));
+	if (err) {
+		nlmsg_free(reply);
+		return err;
+	}
+	genlmsg_end(reply, hdr);
+	return genlmsg_reply(reply, info);
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The reading commands of the netlink family. */
+#ifndef KMQTT_DUMP_H
+#define KMQTT_DUMP_H
+
+struct genl_info;
+struct netlink_callback;
+struct sk_buff;
+
+int kmqtt_nl_conn_get(struct sk_buff *skb, struct genl_info *info);
+int kmqtt_nl_conn_dump(struct sk_buff *skb, struct netlink_callback *cb);
+int kmqtt_nl_route_dump(struct sk_buff *skb, struct netlink_callback *cb);
+int kmqtt_nl_events_dump(struct sk_buff *skb, struct netlink_callback *cb);
+int kmqtt_nl_stats_get(struct sk_buff *skb, struct genl_info *info);
+int kmqtt_nl_param_get(struct sk_buff *skb, struct genl_info *info);
+
+#endif /* KMQTT_DUMP_H */

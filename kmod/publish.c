@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Each packet of a client: routed, answered, or punted to the daemon. */
+
+#include <linux/jhash.h>
+#include <linux/slab.h>
+#include "acl.h"
+#include "conn.h"
+#include "publish.h"
+#include "route.h"
+#include "tx.h"
+
+/**
+ * struct kmqtt_alias - the Topic Name an alias of a client stands for
+ * @len: length of @topic
+ * @topic: as the client sent it
+ */
+struct kmqtt_alias {
+	u16 len;
+	u8 topic[];
+};
+
+/* A close cause for each reason code that a packet can earn. */
+static u8 cause_of(int reason)
+{
+	switch (reason) {
+	case KMQTT_RC_MALFORMED:
+		return KMQTT_CLOSE_MALFORMED;
+	case KMQTT_RC_TOPIC_NAME_INVALID:
+		return KMQTT_CLOSE_TOPIC_INVALID;
+	case KMQTT_RC_TOPIC_ALIAS_INVALID:
+		return KMQTT_CLOSE_ALIAS_INVALID;
+	case KMQTT_RC_QOS_NOT_SUPPORTED:
+		return KMQTT_CLOSE_QOS;
+	case KMQTT_RC_RETAIN_NOT_SUPPORTED:
+		return KMQTT_CLOSE_RETAIN;
+	case KMQTT_RC_PACKET_TOO_LARGE:
+		return KMQTT_CLOSE_TOO_LARGE;
+	case KMQTT_RC_QUOTA:
+		return KMQTT_CLOSE_QUOTA;
+	default:
+		return KMQTT_CLOSE_PROTOCOL;
+	}
+}
+
+static void packet_fault(struct kmqtt_conn *conn, int reason)
+{
+	kmqtt_conn_close(conn, cause_of(reason), reason, NULL, 0);
+}
+
+/* Give a packet to the daemon as it is. */
+static void packet_punt(struct kmqtt_conn *conn, const u8 *frame, u32 len, bool barrier)
+{
+	struct kmqtt_event *e;
+
+	e = kmqtt_event_alloc(conn, KMQTT_EV_PACKET, NULL, 0, frame, len, GFP_KERNEL);
+	if (!e) {
+		packet_fault(conn, KMQTT_RC_QUOTA);
+		return;
+	}
+	e->barrier = barrier;
+	kmqtt_event_add(conn, e, true);
+}
+
+void kmqtt_alias_free(struct kmqtt_conn *conn)
+{
+	struct kmqtt_alias *a;
+	unsigned long i;
+
+	xa_for_each(&conn->rx.aliases, i, a)
+		kfree(a);
+	xa_destroy(&conn->rx.aliases);
+	kmqtt_mem_uncharge(conn->kn, conn->rx.alias_bytes);
+	conn->rx.alias_bytes = 0;
+}
+
+static int alias_set(struct kmqtt_conn *conn, const struct kmqtt_publish *pub)
+{
+	size_t size = struct_size((struct kmqtt_alias *)NULL, topic, pub->topic_len);
+	struct kmqtt_alias *a, *old;
+
+	old = xa_load(&conn->rx.aliases, pub->alias);
+	if (old && old->len == pub->topic_len &&
+	    !memcmp(old->topic, pub->topic, old->len))
+		return 0;
+	if (!kmqtt_mem_charge(conn->kn, size))
+		return KMQTT_RC_QUOTA;
+	a = kmalloc(size, GFP_KERNEL | __GFP_NOWARN);
+	if (!a || xa_err(xa_store(&conn->rx.aliases, pub->alias, a, GFP_KERNEL))) {
+		kfree(a);
+		kmqtt_mem_uncharge(conn->kn, size);
+		return KMQTT_RC_QUOTA;
+	}
+	a->len = pub->topic_len;
+	memcpy(a->topic, pub->topic, a->len);
+	conn->rx.alias_bytes += size;
+	if (old) {
+		size = struct_size(old, topic, old->len);
+		conn->rx.alias_bytes -= size;
+		kmqtt_mem_uncharge(conn->kn, size);
+		kfree(old);
+	}
+	return 0;
+}
+
+/* Resolve or set the Topic Alias (3.3.2.3.4); 0 or a reason code. */
+static int alias_resolve(struct kmqtt_conn *conn, struct kmqtt_publish *pub)
+{
+	struct kmqtt_alias *a;
+
+	if (!pub->alias)
+		return 0;
+	if (pub->alias > conn->alias_max_in)
+		return KMQTT_RC_TOPIC_ALIAS_INVALID;
+	if (pub->topic_len)
+		return alias_set(conn, pub);
+	a = xa_load(&conn->rx.aliases, pub->alias);
+	if (!a)
+		return KMQTT_RC_PROTOCOL_ERROR;
+	pub->topic = a->topic;
+	pub->topic_len = a->len;
+	return 0;
+}
+
+static int publish_allowed(const struct kmqtt_conn *conn, const struct kmqtt_publish *pub)
+{
+	if (pub->qos > conn->max_qos)
+		return KMQTT_RC_QOS_NOT_SUPPORTED;
+	if (pub->retain && !conn->retain_available)
+		return KMQTT_RC_RETAIN_NOT_SUPPORTED;
+	return 0;
+}
+
+/* Give a PUBLISH to the daemon, with its topic instead of an alias. */
+static void publish_punt(struct kmqtt_conn *conn, const struct kmqtt_inbound *in,
+			 u32 hash, bool barrier)
+{
+	const struct kmqtt_publish *pub = in->pub;
+	const struct kmqtt_publish_out out = {
+		.level = conn->level,
+		.qos = pub->qos,
+		.dup = pub->dup,
+		.retain = pub->retain,
+		.has_expiry = pub->has_expiry,
+		.topic = pub->topic,
+		.topic_len = pub->topic_len,
+		.packet_id = pub->packet_id,
+		.expiry = pub->expiry,
+		.props = pub->props,
+		.props_len = pub->props_len,
+		.payload_len = pub->payload_len,
+	};
+	u32 len = kmqtt_publish_hdr_len(&out);
+	struct kmqtt_event *e = NULL;
+	u8 *head = kvmalloc(len, GFP_KERNEL | __GFP_NOWARN);
+
+	if (head) {
+		kmqtt_publish_put(head, &out);
+		e = kmqtt_event_alloc(conn, KMQTT_EV_PACKET, head, len,
+				      pub->payload, pub->payload_len, GFP_KERNEL);
+	}
+	kvfree(head);
+	if (!e) {
+		packet_fault(conn, KMQTT_RC_QUOTA);
+		return;
+	}
+	e->slot = kmqtt_topic_slot(hash);
+	e->barrier = barrier;
+	conn->cs[KMQTT_CS_PUBLISH_PUNTED]++;
+	kmqtt_stat_inc(conn->kn, PUBLISH_PUNTED);
+	kmqtt_event_add(conn, e, true);
+}
+
+static bool publish_denied(struct kmqtt_conn *conn, const struct kmqtt_inbound *in)
+{
+	bool allowed;
+
+	rcu_read_lock();
+	allowed = kmqtt_acl_allows(conn, KMQTT_ACL_WRITE, in->topic, in->topic_len);
+	rcu_read_unlock();
+	if (allowed)
+		return false;
+	conn->cs[KMQTT_CS_DENIED]++;
+	kmqtt_stat_inc(conn->kn, DENIED_WRITE);
+	return true;
+}
+
+/*
+ * Route here what can be; the daemon gets the rest.  A QoS 0 PUBLISH behind
+ * an unacknowledged one with the same topic goes the same way (SEAM 2.2).
+ */
+static void publish_dispatch(struct kmqtt_conn *conn, struct kmqtt_inbound *in)
+{
+	u32 hash = jhash(in->topic, in->topic_len, 0);
+
+	if (in->pub->qos || in->pub->retain ||
+	    !kmqtt_param(conn->kn, KMQTT_PARAM_FORWARDING) ||
+	    kmqtt_events_topic_busy(conn, hash)) {
+		publish_punt(conn, in, hash, false);
+		return;
+	}
+	if (publish_denied(conn, in))
+		return;
+	if (kmqtt_route_inbound(in)) {
+		publish_punt(conn, in, hash, true);
+		return;
+	}
+	conn->cs[KMQTT_CS_PUBLISH_ROUTED]++;
+	kmqtt_stat_inc(conn->kn, PUBLISH_ROUTED);
+}
+
+/* Put the mount point before the topic; @buf is to be freed. */
+static int publish_mount(struct kmqtt_conn *conn, struct kmqtt_inbound *in, u8 **buf)
+{
+	u32 len = conn->mount.len + in->pub->topic_len;
+
+	*buf = NULL;
+	if (!conn->mount.len)
+		return 0;
+	if (len > KMQTT_TOPIC_MAX)
+		return KMQTT_RC_TOPIC_NAME_INVALID;
+	*buf = kmalloc(len, GFP_KERNEL | __GFP_NOWARN);
+	if (!*buf)
+		return KMQTT_RC_QUOTA;
+	memcpy(*buf, conn->mount.data, conn->mount.len);
+	memcpy(*buf + conn->mount.len, in->pub->topic, in->pub->topic_len);
+	in->topic = *buf;
+	in->topic_len = len;
+	in->verbatim = false;
+	return 0;
+}
+
+static void packet_publish(struct kmqtt_conn *conn, const struct kmqtt_fixed *fix,
+			   u8 *frame, struct page *page, struct kmqtt_pages *pages)
+{
+	struct kmqtt_publish pub;
+	struct kmqtt_inbound in;
+	u8 *mounted = NULL;
+	int reason;
+
+	kmqtt_stat_inc(conn->kn, PUBLISH_RX);
+	reason = kmqtt_publish_parse(fix, frame + fix->hdr_len, conn->level, &pub);
+	if (!reason)
+		reason = publish_allowed(conn, &pub);
+	if (!reason)
+		reason = alias_resolve(conn, &pub);
+	if (!reason) {
+		in = (struct kmqtt_inbound) {
+			.src = conn,
+			.pub = &pub,
+			.topic = pub.topic,
+			.topic_len = pub.topic_len,
+			.frame = frame,
+			.frame_len = fix->hdr_len + fix->remaining,
+			.page = page,
+			.pages = pages,
+			.verbatim = page && fix->minimal && !pub.alias &&
+				    !pub.props_extra,
+		};
+		reason = publish_mount(conn, &in, &mounted);
+	}
+	if (reason)
+		packet_fault(conn, reason);
+	else
+		publish_dispatch(conn, &in);
+	kfree(mounted);
+}
+
+/* The client's DISCONNECT travels in the close event. */
+static void packet_disconnect(struct kmqtt_conn *conn, const struct kmqtt_fixed *fix,
+			      const u8 *frame)
+{
+	u8 rc = 0;
+	int reason;
+
+	reason = kmqtt_disconnect_parse(frame + fix->hdr_len, fix->remaining,
+					conn->level, &rc);
+	if (reason) {
+		packet_fault(conn, reason);
+		return;
+	}
+	kmqtt_conn_close(conn, KMQTT_CLOSE_DISCONNECT, rc, frame,
+			 fix->hdr_len + fix->remaining);
+}
+
+/* Before the CONNECT is accepted: CONNECT once, then AUTH or DISCONNECT. */
+static void packet_connecting(struct kmqtt_conn *conn, const struct kmqtt_fixed *fix,
+			      const u8 *frame, u32 len)
+{
+	if (!conn->rx.connect_seen && fix->type == KMQTT_CONNECT) {
+		conn->rx.connect_seen = true;
+		packet_punt(conn, frame, len, true);
+	} else if (fix->type == KMQTT_AUTH) {
+		packet_punt(conn, frame, len, true);
+	} else {
+		packet_fault(conn, KMQTT_RC_PROTOCOL_ERROR);
+	}
+}
+
+static void packet_pingreq(struct kmqtt_conn *conn, const struct kmqtt_fixed *fix)
+{
+	static const u8 pingresp[] = { KMQTT_PINGRESP << 4, 0 };
+
+	kmqtt_stat_inc(conn->kn, PINGREQ);
+	if (fix->remaining)
+		packet_fault(conn, KMQTT_RC_MALFORMED);
+	else if (kmqtt_tx_packet(conn, pingresp, sizeof(pingresp)))
+		packet_fault(conn, KMQTT_RC_QUOTA);
+}
+
+void kmqtt_packet(struct kmqtt_conn *conn, const struct kmqtt_fixed *fix,
+		  u8 *frame, struct page *page, struct kmqtt_pages *pages)
+{
+	u32 len = fix->hdr_len + fix->remaining;
+
+	if (!conn->level) {
+		packet_connecting(conn, fix, frame, len);
+		return;
+	}
+	switch (fix->type) {
+	case KMQTT_PUBLISH:
+		packet_publish(conn, fix, frame, page, pages);
+		break;
+	case KMQTT_PINGREQ:
+		packet_pingreq(conn, fix);
+		break;
+	case KMQTT_PUBACK:
+	case KMQTT_PUBREC:
+	case KMQTT_PUBREL:
+	case KMQTT_PUBCOMP:
+		packet_punt(conn, frame, len, false);
+		break;
+	case KMQTT_SUBSCRIBE:
+	case KMQTT_UNSUBSCRIBE:
+		packet_punt(conn, frame, len, true);
+		break;
+	case KMQTT_AUTH:
+		if (conn->level == KMQTT_V5)
+			packet_punt(conn, frame, len, true);
+		else
+			packet_fault(conn, KMQTT_RC_MALFORMED);
+		break;
+	case KMQTT_DISCONNECT:
+		packet_disconnect(conn, fix, frame);
+		break;
+	default:
+		packet_fault(conn, KMQTT_RC_PROTOCOL_ERROR);
+	}
+}

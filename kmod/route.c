@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Routing: one look-up, one encoding per protocol version, many queues. */
+
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include "conn.h"
+#include "fib.h"
+#include "msg.h"
+#include "route.h"
+#include "tx.h"
+#include "worker.h"
+
+/* Larger frames become messages of their own instead of pinning arenas. */
+#define RUN_MAX		(KMQTT_ARENA_SIZE / 4)
+
+/* A frame in an arena page. */
+struct route_run {
+	struct page *page;
+	u8 *addr;
+	u32 len;
+};
+
+/**
+ * struct route_ctx - one look-up
+ * @in: the frame
+ * @run: encodings made so far: [0] for 3.x, [1] for 5.0
+ * @msg: made when the first destination needs it
+ * @copies: the daemon got a copy
+ */
+struct route_ctx {
+	const struct kmqtt_inbound *in;
+	struct route_run run[2];
+	struct kmqtt_msg *msg;
+	bool copies;
+};
+
+static void inbound_out(const struct kmqtt_inbound *in, u8 level, u16 strip,
+			struct kmqtt_publish_out *out)
+{
+	*out = (struct kmqtt_publish_out) {
+		.level = level,
+		.topic = in->topic + strip,
+		.topic_len = in->topic_len - strip,
+		.props = in->pub->props,
+		.props_len = in->pub->props_len,
+		.payload_len = in->pub->payload_len,
+	};
+}
+
+/* Write a whole frame into the worker's arena. */
+static bool route_encode(const struct kmqtt_inbound *in, u8 level, u16 strip,
+			 struct route_run *run)
+{
+	struct kmqtt_arena *arena = &in->src->worker->enc;
+	struct kmqtt_publish_out out;
+	u32 hdr, len;
+	u8 *p;
+
+	inbound_out(in, level, strip, &out);
+	hdr = kmqtt_publish_hdr_len(&out);
+	len = hdr + in->pub->payload_len;
+	if (!hdr || !kmqtt_arena_room(arena, len, GFP_NOWAIT))
+		return false;
+	p = kmqtt_arena_at(arena);
+	kmqtt_publish_put(p, &out);
+	memcpy(p + hdr, in->pub->payload, in->pub->payload_len);
+	arena->off += len;
+	*run = (struct route_run) { arena->page, p, len };
+	return true;
+}
+
+/* The shared encoding for @level. */
+static const struct route_run *route_run(struct route_ctx *ctx, u8 level)
+{
+	struct route_run *run = &ctx->run[level == KMQTT_V5];
+	const struct kmqtt_inbound *in = ctx->in;
+
+	if (run->page)
+		return run;
+	if (in->verbatim && (in->src->level == KMQTT_V5) == (level == KMQTT_V5))
+		*run = (struct route_run) { in->page, in->frame, in->frame_len };
+	else if (!route_encode(in, level, 0, run))
+		return NULL;
+	/* It must outlive a change of the worker's arena page. */
+	get_page(run->page);
+	return run;
+}
+
+static struct kmqtt_msg *route_msg(struct route_ctx *ctx)
+{
+	const struct kmqtt_inbound *in = ctx->in;
+	const struct kmqtt_msg_src src = {
+		.topic = in->topic,
+		.topic_len = in->topic_len,
+		.props = in->pub->props,
+		.props_len = in->pub->props_len,
+		.payload = in->pub->payload,
+		.payload_len = in->pub->payload_len,
+		.pages = in->pages,
+		.has_expiry = in->pub->has_expiry,
+		.expiry = in->pub->expiry,
+	};
+
+	if (!ctx->msg)
+		ctx->msg = kmqtt_msg_new(in->src->kn, &src, GFP_NOWAIT);
+	return ctx->msg;
+}
+
+/* A copy for the daemon as route target: dropped when its events are full. */
+static void route_copy(struct route_ctx *ctx)
+{
+	const struct kmqtt_inbound *in = ctx->in;
+	struct kmqtt_publish_out out;
+	struct kmqtt_event *e = NULL;
+	u8 *head;
+	u32 len;
+
+	inbound_out(in, KMQTT_V5, 0, &out);
+	out.has_expiry = in->pub->has_expiry;
+	out.expiry = in->pub->expiry;
+	len = kmqtt_publish_hdr_len(&out);
+	head = kmalloc(len, GFP_NOWAIT | __GFP_NOWARN);
+	if (head && READ_ONCE(in->src->ev.bytes) < KMQTT_EVENTS_BYTES) {
+		kmqtt_publish_put(head, &out);
+		e = kmqtt_event_alloc(in->src, KMQTT_EV_COPY, head, len,
+				      in->pub->payload, in->pub->payload_len,
+				      GFP_NOWAIT);
+	}
+	kfree(head);
+	if (!e) {
+		kmqtt_stat_inc(in->src->kn, DROPPED_FULL);
+		return;
+	}
+	kmqtt_event_add(in->src, e, false);
+	ctx->copies = true;
+}
+
+/* Needs a header of its own that is fixed when it is sent. */
+static bool route_needs_msg(const struct kmqtt_inbound *in,
+			    const struct kmqtt_fib_dest *dest)
+{
+	return in->frame_len > RUN_MAX || in->pub->has_expiry ||
+	       (dest->n_subids && dest->conn->level == KMQTT_V5);
+}
+
+static void route_to(struct route_ctx *ctx, struct kmqtt_conn *to)
+{
+	const struct route_run *run;
+	struct route_run own;
+
+	if (!to->mount.len) {
+		run = route_run(ctx, to->level);
+	} else {
+		if (ctx->in->topic_len <= to->mount.len ||
+		    memcmp(ctx->in->topic, to->mount.data, to->mount.len))
+			return;
+		run = route_encode(ctx->in, to->level, to->mount.len, &own) ?
+			&own : NULL;
+	}
+	if (!run)
+		kmqtt_stat_inc(to->kn, DROPPED_MEMORY);
+	else if (to->max_packet_out && run->len > to->max_packet_out)
+		kmqtt_stat_inc(to->kn, DROPPED_LARGE);
+	else
+		kmqtt_tx_run(to, run->page, run->addr, run->len);
+}
+
+static void route_emit(void *arg, const struct kmqtt_fib_dest *dest)
+{
+	struct route_ctx *ctx = arg;
+	struct kmqtt_tx_opts opts = {
+		.class = KMQTT_TX_ROUTED,
+		.n_subids = dest->n_subids,
+		.subids = dest->subids,
+	};
+
+	if (!dest->conn) {
+		route_copy(ctx);
+		return;
+	}
+	if (READ_ONCE(dest->conn->state) == KMQTT_STATE_CLOSED)
+		return;
+	if (!route_needs_msg(ctx->in, dest))
+		route_to(ctx, dest->conn);
+	else if (route_msg(ctx))
+		kmqtt_tx_msg(dest->conn, ctx->msg, &opts, GFP_NOWAIT);
+	else
+		kmqtt_stat_inc(dest->conn->kn, DROPPED_MEMORY);
+}
+
+int kmqtt_route_inbound(const struct kmqtt_inbound *in)
+{
+	struct route_ctx ctx = { .in = in };
+	struct kmqtt_net *kn = in->src->kn;
+	unsigned int i;
+	int ret;
+
+	rcu_read_lock();
+	ret = kmqtt_fib_lookup(kn->fib, in->topic, in->topic_len, in->src,
+			       route_emit, &ctx);
+	rcu_read_unlock();
+	for (i = 0; i < ARRAY_SIZE(ctx.run); i++)
+		if (ctx.run[i].page)
+			put_page(ctx.run[i].page);
+	kmqtt_msg_put(ctx.msg);
+	if (ctx.copies)
+		kmqtt_events_ready(kn);
+	if (ret == -E2BIG)
+		return ret;
+	if (ret == -ENOMEM)
+		kmqtt_stat_inc(kn, DROPPED_MEMORY);
+	return 0;
+}
+
+/* A look-up for a message of the daemon. */
+struct inject_ctx {
+	struct kmqtt_msg *msg;
+};
+
+static void inject_emit(void *arg, const struct kmqtt_fib_dest *dest)
+{
+	struct inject_ctx *ctx = arg;
+	const struct kmqtt_tx_opts opts = {
+		.class = KMQTT_TX_ROUTED,
+		.retain = ctx->msg->retain &&
+			  (dest->flags & KMQTT_ROUTE_F_RETAIN_AS_PUBLISHED),
+		.n_subids = dest->n_subids,
+		.subids = dest->subids,
+	};
+
+	/* The daemon has its own messages already (SEAM 3.4). */
+	if (dest->conn)
+		kmqtt_tx_msg(dest->conn, ctx->msg, &opts, GFP_NOWAIT);
+}
+
+int kmqtt_route_msg(struct kmqtt_net *kn, struct kmqtt_msg *msg,
+		    const struct kmqtt_conn *src)
+{
+	struct inject_ctx ctx = { .msg = msg };
+	int ret;
+
+	rcu_read_lock();
+	ret = kmqtt_fib_lookup(kn->fib, msg->topic, msg->topic_len, src,
+			       inject_emit, &ctx);
+	rcu_read_unlock();
+	return ret < 0 ? ret : 0;
+}

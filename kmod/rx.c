@@ -1,0 +1,419 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Receiving.  Bytes go into the worker's arena; whole frames are handled
+ * there, the rest is kept in rx.part.  A frame that is large gathers in pages
+ * that are allocated as its bytes arrive, never by the length it announced.
+ */
+
+#include <linux/mm.h>
+#include <linux/net.h>
+#include <linux/slab.h>
+#include <linux/uio.h>
+#include <linux/vmalloc.h>
+#include <net/sock.h>
+#include "conn.h"
+#include "frame.h"
+#include "publish.h"
+#include "rx.h"
+#include "tx.h"
+#include "worker.h"
+
+#define RX_BUDGET	(128 << 10)	/* bytes of one turn */
+#define RX_MIN_ROOM	2048
+#define GATHER_MIN	8192		/* larger incomplete frames gather */
+#define GATHER_AHEAD	16		/* pages offered to one recvmsg */
+
+bool kmqtt_rx_may_read(struct kmqtt_conn *conn)
+{
+	return conn->state < KMQTT_STATE_CLOSED && kmqtt_events_room(conn) &&
+	       READ_ONCE(conn->tx.answers) < KMQTT_ANSWERS_MAX;
+}
+
+static void rx_fault(struct kmqtt_conn *conn, u8 cause, u8 reason)
+{
+	kmqtt_conn_close(conn, cause, reason, NULL, 0);
+}
+
+static void part_free(struct kmqtt_conn *conn)
+{
+	struct kmqtt_rx *rx = &conn->rx;
+
+	kvfree(rx->part);
+	kmqtt_mem_uncharge(conn->kn, rx->part_size);
+	rx->part = NULL;
+	rx->part_len = 0;
+	rx->part_size = 0;
+}
+
+/* Keep @len bytes at @data for later; false without memory. */
+static bool part_keep(struct kmqtt_conn *conn, const u8 *data, u32 len)
+{
+	struct kmqtt_rx *rx = &conn->rx;
+	u8 *part;
+
+	if (len > rx->part_size) {
+		if (!kmqtt_mem_charge(conn->kn, len))
+			return false;
+		part = kvmalloc(len, GFP_KERNEL | __GFP_NOWARN);
+		if (!part) {
+			kmqtt_mem_uncharge(conn->kn, len);
+			return false;
+		}
+		part_free(conn);
+		rx->part = part;
+		rx->part_size = len;
+	}
+	memmove(rx->part, data, len);
+	rx->part_len = len;
+	return true;
+}
+
+int kmqtt_rx_preload(struct kmqtt_conn *conn, const u8 *data, u32 len)
+{
+	return part_keep(conn, data, len) ? 0 : -ENOMEM;
+}
+
+static void gather_free(struct kmqtt_conn *conn)
+{
+	struct kmqtt_rx *rx = &conn->rx;
+	struct kmqtt_pages p = {
+		.pages = rx->pages,
+		.n = rx->n_pages,
+		.charged = rx->n_pages * PAGE_SIZE,
+	};
+
+	if (rx->pages)
+		kmqtt_pages_free(conn->kn, &p);
+	rx->pages = NULL;
+	rx->n_pages = 0;
+	rx->max_pages = 0;
+	rx->have = 0;
+	rx->want = 0;
+}
+
+void kmqtt_rx_free(struct kmqtt_conn *conn)
+{
+	part_free(conn);
+	gather_free(conn);
+	kmqtt_alias_free(conn);
+}
+
+/* Make room for one more page pointer. */
+static bool gather_grow(struct kmqtt_rx *rx)
+{
+	u32 max = rx->max_pages ? rx->max_pages * 2 : GATHER_AHEAD * 2;
+	struct page **pages;
+
+	if (rx->n_pages < rx->max_pages)
+		return true;
+	pages = kvmalloc_array(max, sizeof(*pages), GFP_KERNEL | __GFP_NOWARN);
+	if (!pages)
+		return false;
+	memcpy(pages, rx->pages, rx->n_pages * sizeof(*pages));
+	kvfree(rx->pages);
+	rx->pages = pages;
+	rx->max_pages = max;
+	return true;
+}
+
+/* Pages for the next bytes, a bounded number ahead of what has arrived. */
+static bool gather_room(struct kmqtt_conn *conn)
+{
+	struct kmqtt_rx *rx = &conn->rx;
+	u32 need = DIV_ROUND_UP(rx->want, PAGE_SIZE);
+	struct page *page;
+
+	need = min_t(u32, need, rx->have / PAGE_SIZE + GATHER_AHEAD);
+	while (rx->n_pages < need) {
+		if (!kmqtt_mem_charge(conn->kn, PAGE_SIZE))
+			return false;
+		page = gather_grow(rx) ?
+			alloc_page(GFP_KERNEL | __GFP_NOWARN) : NULL;
+		if (!page) {
+			kmqtt_mem_uncharge(conn->kn, PAGE_SIZE);
+			return false;
+		}
+		rx->pages[rx->n_pages++] = page;
+	}
+	return true;
+}
+
+/* Vectors for the free bytes of the gathered pages. */
+static unsigned int gather_vecs(const struct kmqtt_rx *rx, struct kvec *vec, size_t *len)
+{
+	u32 pos = rx->have, n = 0, part;
+
+	*len = 0;
+	while (n < GATHER_AHEAD && pos < rx->want && pos / PAGE_SIZE < rx->n_pages) {
+		part = min_t(u32, PAGE_SIZE - pos % PAGE_SIZE, rx->want - pos);
+		vec[n].iov_base = (u8 *)page_address(rx->pages[pos / PAGE_SIZE]) +
+				  pos % PAGE_SIZE;
+		vec[n++].iov_len = part;
+		*len += part;
+		pos += part;
+	}
+	return n;
+}
+
+/* Begin to gather a frame of which @len bytes are at @data. */
+static bool gather_start(struct kmqtt_conn *conn, u32 want, const u8 *data, u32 len)
+{
+	struct kmqtt_rx *rx = &conn->rx;
+	u32 part;
+
+	rx->want = want;
+	while (rx->have < len) {
+		if (!gather_room(conn))
+			return false;
+		part = min_t(u32, PAGE_SIZE - rx->have % PAGE_SIZE, len - rx->have);
+		memcpy((u8 *)page_address(rx->pages[rx->have / PAGE_SIZE]) +
+		       rx->have % PAGE_SIZE, data + rx->have, part);
+		rx->have += part;
+	}
+	return true;
+}
+
+/* Receive; returns bytes, 0 at the peer's end, or -errno. */
+static int rx_recv(struct kmqtt_conn *conn, struct kvec *vec, unsigned int n, size_t len)
+{
+	struct msghdr msg = { .msg_flags = MSG_DONTWAIT };
+	int ret;
+
+	ret = kernel_recvmsg(conn->sock, &msg, vec, n, len, MSG_DONTWAIT);
+	if (ret > 0) {
+		conn->cs[KMQTT_CS_BYTES_RX] += ret;
+		kmqtt_stat_add(conn->kn, BYTES_RX, ret);
+	}
+	return ret;
+}
+
+/* Handle one whole frame; false: stop here (closed, or a barrier follows). */
+static bool rx_frame(struct kmqtt_conn *conn, const struct kmqtt_fixed *fix,
+		     u8 *frame, struct page *page, struct kmqtt_pages *pages)
+{
+	conn->last_rx = jiffies;
+	conn->cs[KMQTT_CS_PACKETS_RX]++;
+	kmqtt_stat_inc(conn->kn, PACKETS_RX);
+	kmqtt_packet(conn, fix, frame, page, pages);
+	return !READ_ONCE(conn->close_req.cause) || conn->state == KMQTT_STATE_CLOSING;
+}
+
+/* The gathered frame is whole. */
+static void gather_done(struct kmqtt_conn *conn)
+{
+	struct kmqtt_rx *rx = &conn->rx;
+	struct kmqtt_pages p = {
+		.pages = rx->pages,
+		.n = rx->n_pages,
+		.charged = rx->n_pages * PAGE_SIZE,
+	};
+	struct kmqtt_fixed fix;
+
+	rx->pages = NULL;
+	gather_free(conn);
+	rx->n_pages = 0;
+	p.map = p.n > 1 ? vmap(p.pages, p.n, VM_MAP, PAGE_KERNEL) :
+			  page_address(p.pages[0]);
+	if (!p.map)
+		rx_fault(conn, KMQTT_CLOSE_QUOTA, KMQTT_RC_QUOTA);
+	else if (!kmqtt_fixed_parse(p.map, KMQTT_FIXED_HDR_MAX, &fix))
+		rx_frame(conn, &fix, p.map, NULL, &p);
+	if (p.pages)
+		kmqtt_pages_free(conn->kn, &p);
+}
+
+/*
+ * Judge the fixed header at @data.  Returns 1 if the frame is whole, 0 if
+ * bytes are missing, -1 if the connection is to be closed.
+ */
+static int rx_header(struct kmqtt_conn *conn, const u8 *data, u32 len,
+		     struct kmqtt_fixed *fix)
+{
+	int err = kmqtt_fixed_parse(data, len, fix);
+
+	if (err == -EAGAIN)
+		return 0;
+	if (err) {
+		rx_fault(conn, KMQTT_CLOSE_MALFORMED, KMQTT_RC_MALFORMED);
+		return -1;
+	}
+	/* Before any memory is spent on what is no CONNECT. */
+	if (!conn->rx.connect_seen && fix->type != KMQTT_CONNECT) {
+		rx_fault(conn, KMQTT_CLOSE_PROTOCOL, KMQTT_RC_PROTOCOL_ERROR);
+		return -1;
+	}
+	if (fix->hdr_len + fix->remaining > conn->max_packet_in) {
+		rx_fault(conn, KMQTT_CLOSE_TOO_LARGE, KMQTT_RC_PACKET_TOO_LARGE);
+		return -1;
+	}
+	return fix->hdr_len + fix->remaining <= len;
+}
+
+/* Handle the frames at @data; keep what is left.  false: closed. */
+static bool rx_frames(struct kmqtt_conn *conn, u8 *data, u32 len, struct page *page)
+{
+	struct kmqtt_fixed fix;
+	u32 size;
+	int ret;
+
+	while (len && kmqtt_rx_may_read(conn)) {
+		ret = rx_header(conn, data, len, &fix);
+		if (ret < 0)
+			return false;
+		if (!ret)
+			break;
+		size = fix.hdr_len + fix.remaining;
+		if (!rx_frame(conn, &fix, data, page, NULL))
+			return false;
+		data += size;
+		len -= size;
+	}
+	if (!len) {
+		part_free(conn);
+		return true;
+	}
+	if (kmqtt_fixed_parse(data, len, &fix) == 0 &&
+	    fix.hdr_len + fix.remaining > max_t(u32, len, GATHER_MIN)) {
+		part_free(conn);
+		if (gather_start(conn, fix.hdr_len + fix.remaining, data, len))
+			return true;
+	} else if (part_keep(conn, data, len)) {
+		return true;
+	}
+	rx_fault(conn, KMQTT_CLOSE_QUOTA, KMQTT_RC_QUOTA);
+	return false;
+}
+
+/* What recvmsg said besides bytes: the end, an error, or nothing to read. */
+static void rx_end(struct kmqtt_conn *conn, int ret)
+{
+	if (!ret) {
+		conn->rx.eof = true;
+		rx_fault(conn, KMQTT_CLOSE_EOF, 0);
+	} else if (ret != -EAGAIN) {
+		rx_fault(conn, KMQTT_CLOSE_ERROR, 0);
+	}
+}
+
+/* One recvmsg into gathered pages; bytes, or what recvmsg said. */
+static int rx_gather(struct kmqtt_conn *conn)
+{
+	struct kvec vec[GATHER_AHEAD];
+	unsigned int n;
+	size_t len;
+	int ret;
+
+	if (!gather_room(conn)) {
+		rx_fault(conn, KMQTT_CLOSE_QUOTA, KMQTT_RC_QUOTA);
+		return -EAGAIN;
+	}
+	n = gather_vecs(&conn->rx, vec, &len);
+	ret = rx_recv(conn, vec, n, len);
+	if (ret <= 0)
+		return ret;
+	conn->rx.have += ret;
+	if (conn->rx.have == conn->rx.want)
+		gather_done(conn);
+	return ret;
+}
+
+/* One recvmsg into the arena, behind the bytes kept from before. */
+static int rx_arena(struct kmqtt_conn *conn)
+{
+	struct kmqtt_arena *arena = &conn->worker->rx;
+	struct kmqtt_rx *rx = &conn->rx;
+	struct page *page;
+	struct kvec vec;
+	u8 *data;
+	int ret;
+
+	if (!kmqtt_arena_room(arena, rx->part_len + RX_MIN_ROOM, GFP_KERNEL)) {
+		/* The machine is out of memory: try again when it may not be. */
+		mod_timer(&conn->timer, jiffies + HZ / 50);
+		return -EAGAIN;
+	}
+	data = kmqtt_arena_at(arena);
+	vec.iov_base = data + rx->part_len;
+	vec.iov_len = arena->size - arena->off - rx->part_len;
+	ret = rx_recv(conn, &vec, 1, vec.iov_len);
+	if (ret <= 0)
+		return ret;
+	memcpy(data, rx->part, rx->part_len);
+	page = arena->page;
+	arena->off += rx->part_len + ret;
+	get_page(page);
+	rx_frames(conn, data, rx->part_len + ret, page);
+	put_page(page);
+	return ret;
+}
+
+/* Frames that were kept behind a barrier; false: closed. */
+static bool rx_kept(struct kmqtt_conn *conn)
+{
+	struct kmqtt_arena *arena = &conn->worker->rx;
+	u32 len = conn->rx.part_len;
+	struct kmqtt_fixed fix;
+	struct page *page;
+	bool ok;
+	u8 *data;
+
+	if (!len || kmqtt_fixed_parse(conn->rx.part, len, &fix) == -EAGAIN ||
+	    fix.hdr_len + fix.remaining > len)
+		return true;
+	if (!kmqtt_arena_room(arena, len, GFP_KERNEL)) {
+		mod_timer(&conn->timer, jiffies + HZ / 50);
+		return true;
+	}
+	page = arena->page;
+	data = memcpy(kmqtt_arena_at(arena), conn->rx.part, len);
+	arena->off += len;
+	get_page(page);
+	ok = rx_frames(conn, data, len, page);
+	put_page(page);
+	return ok;
+}
+
+void kmqtt_rx(struct kmqtt_conn *conn)
+{
+	int budget = RX_BUDGET;
+	int ret = 0;
+
+	if (!kmqtt_rx_may_read(conn) || !rx_kept(conn))
+		return;
+	while (kmqtt_rx_may_read(conn)) {
+		if (READ_ONCE(conn->close_req.cause) &&
+		    conn->state != KMQTT_STATE_CLOSING)
+			return;
+		if (budget <= 0) {
+			kmqtt_conn_kick(conn, KMQTT_CB_RX);
+			return;
+		}
+		ret = conn->rx.want ? rx_gather(conn) : rx_arena(conn);
+		if (ret <= 0) {
+			rx_end(conn, ret);
+			return;
+		}
+		budget -= ret;
+	}
+}
+
+bool kmqtt_rx_discard(struct kmqtt_conn *conn)
+{
+	struct kmqtt_arena *arena = &conn->worker->rx;
+	struct kvec vec;
+	int ret, rounds;
+
+	for (rounds = 0; rounds < 16; rounds++) {
+		if (!kmqtt_arena_room(arena, RX_MIN_ROOM, GFP_KERNEL))
+			return true;
+		vec.iov_base = kmqtt_arena_at(arena);
+		vec.iov_len = arena->size - arena->off;
+		ret = rx_recv(conn, &vec, 1, vec.iov_len);
+		if (ret == -EAGAIN)
+			return false;
+		if (ret <= 0)
+			return true;
+	}
+	kmqtt_conn_kick(conn, KMQTT_CB_RX);
+	return false;
+}
