@@ -512,10 +512,13 @@ int kmqtt_publish_parse(const struct kmqtt_fixed *fix, const __u8 *body,
 
 __u32 kmqtt_props_travel_copy(__u8 *dst, const __u8 *props, __u32 len)
 {
-	const __u8 *p = props, *end = props + len;
+	const __u8 *p = props, *end;
 	struct kmqtt_prop prop;
 	__u32 n = 0;
 
+	if (!len)		/* 3.x has not even a pointer */
+		return 0;
+	end = props + len;
 	while (prop_take(&p, end, &prop) > 0) {
 		if (!prop_travels(prop.id))
 			continue;

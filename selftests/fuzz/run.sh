@@ -1,0 +1,71 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Build each fuzzer with clang's libFuzzer and sanitizers, run it for SECONDS.
+# What it found stays in build/fuzz: corpora, and inputs that failed.
+# Usage: run.sh [SECONDS]
+set -uo pipefail
+
+seconds=${1:-20}
+top=$(cd "$(dirname "$0")/../.." && pwd)
+out=$top/build/fuzz
+cd "$top" || exit 1
+case $seconds in
+'' | *[!0-9]* | 0) echo "usage: ${0##*/} [SECONDS]" >&2; exit 2 ;;
+esac
+command -v clang >/dev/null || {
+	echo "Bail out! clang is missing: apt-get install clang libclang-rt-14-dev"
+	exit 1
+}
+
+build() { # NAME
+	clang -O1 -g -Wall -Wextra -Werror -Ikmod -Ikmod/uapi \
+		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+		-o "$out/$1" "selftests/fuzz/$1.c" kmod/frame.c kmod/topic.c
+}
+
+# Beginnings that would take long to be found: KIND BYTES (printf's form).
+seeds() {
+	cat <<-'END'
+	frame \002\060\010\000\003a/b\000hi
+	frame \002\075\036\000\003a/b\022\064\024\043\005\006\002\001\002\003\004\001\001
+	frame \002\060\017\000\001t\013\046\000\001k\000\001v\010\000\001r
+	frame \001\062\006\000\001t\001\002p
+	frame \002\004\005\021\000\000\000\001
+	frame \002\014\025\000\001m\026\000\001x\041\000\001
+	topic \003a/#a/b
+	topic \011$share/gta/b
+	topic \013$share/g/t/ta/b
+	topic \006+/a/\303\244a/\303\244
+	END
+}
+
+run() { # NAME
+	local corpus=$out/$1.corpus log=$out/$1.log n=0 kind bytes
+
+	mkdir -p "$corpus"
+	while read -r kind bytes; do
+		[ "fuzz-$kind" != "$1" ] || printf '%b' "${bytes//\\/\\0}" >"$corpus/seed-$((n++))"
+	done < <(seeds)
+	timeout -k 5 $((seconds + 60)) "$out/$1" -max_total_time="$seconds" -max_len=4096 \
+		-timeout=5 -rss_limit_mb=1024 -print_final_stats=1 \
+		-artifact_prefix="$out/$1-failed-" "$corpus" >"$log" 2>&1
+}
+
+mkdir -p "$out"
+number=0
+failed=0
+for source in selftests/fuzz/fuzz-*.c; do
+	name=$(basename "$source" .c)
+	number=$((number + 1))
+	if ! build "$name" >"$out/$name.log" 2>&1 || ! run "$name"; then
+		tail -n 40 "$out/$name.log" | sed 's/^/# /'
+		echo "not ok $number - $name"
+		failed=1
+		continue
+	fi
+	runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$out/$name.log")
+	echo "ok $number - $name: ${runs:-no} inputs in $seconds s"
+	[ -n "$runs" ] || failed=1
+done
+echo "1..$number"
+exit $failed
