@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the subcommands of mqttctl share: the command line, exit status,
+ * tables.
+ */
+#ifndef MQTTCTL_CTL_H
+#define MQTTCTL_CTL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cjson/cJSON.h>
+
+/* Exit status; mqttctl(8) knows the numbers. */
+enum {
+	CTL_OK = 0,
+	CTL_ERROR = 1,		/* it could not be done */
+	CTL_USAGE = 2,		/* the command line is wrong */
+	CTL_MISSING = 3,	/* module, daemon or permission is missing */
+	CTL_NOT_FOUND = 4,	/* there is no such client or parameter */
+};
+
+/**
+ * struct ctl_options - options before and after the subcommand
+ * @json: -j: JSON instead of tables
+ * @socket: -s: the daemon's control socket
+ */
+struct ctl_options {
+	bool json;
+	const char *socket;
+};
+
+extern struct ctl_options ctl_options;
+
+/**
+ * struct ctl_command - a subcommand
+ * @name: one or two words
+ * @args: its arguments, for help; "" if it takes none
+ * @min_args: how many they are at least
+ * @max_args: and at most
+ * @help: one line
+ * @more: more lines for its --help, or NULL
+ * @run: returns the exit status
+ */
+struct ctl_command {
+	const char *name;
+	const char *args;
+	int min_args;
+	int max_args;
+	const char *help;
+	const char *more;
+	int (*run)(char **args);	/* NULL after the last argument */
+};
+
+/* One in each file of its name. */
+int cmd_client_list(char **args);
+int cmd_client_show(char **args);
+int cmd_client_kick(char **args);
+int cmd_route_list(char **args);
+int cmd_stats(char **args);
+int cmd_monitor(char **args);
+int cmd_param_get(char **args);
+int cmd_param_set(char **args);
+
+/* Print "mqttctl: TEXT" to stderr and return @status. */
+int ctl_fail(int status, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/**
+ * ctl_print_json - print a JSON value and free it
+ *
+ * Returns CTL_OK, or CTL_ERROR if it could not be written.
+ */
+int ctl_print_json(cJSON *json);
+
+/**
+ * struct ctl_table - rows of text, aligned when printed
+ * @n_cols: number of columns
+ * @right: bit per column: numbers, aligned to the right
+ * @n_cells: cells so far, headings included
+ * @cells: all cells, row by row
+ */
+struct ctl_table {
+	unsigned int n_cols;
+	uint32_t right;
+	size_t n_cells;
+	size_t room;
+	char **cells;
+};
+
+/* Add one cell; it is copied and made fit for a terminal. */
+void ctl_cell(struct ctl_table *t, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+/* The same from bytes that need not be text. */
+void ctl_cell_bytes(struct ctl_table *t, const void *s, size_t len);
+
+/* Print the table and free it; CTL_OK or CTL_ERROR. */
+int ctl_print_table(struct ctl_table *t);
+
+/* A JSON string of bytes that need not be text: what is no UTF-8 is replaced. */
+cJSON *ctl_json_bytes(const void *s, size_t len);
+
+#endif /* MQTTCTL_CTL_H */

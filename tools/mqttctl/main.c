@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * mqttctl: look into kmqtt and steer it.  The table of subcommands, and the
+ * command line.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ctl.h"
+
+#ifndef MQTTD_CONTROL
+#define MQTTD_CONTROL	"/run/mqttd/control.sock"
+#endif
+
+struct ctl_options ctl_options = { .socket = MQTTD_CONTROL };
+
+static const struct ctl_command commands[] = {
+	{ "client list", "", 0, 0, "list the connections",
+	  "Times are in seconds, queues in bytes. ROUTED and PUNTED count what the\n"
+	  "client published: routed by the kernel, or given to mqttd.\n",
+	  cmd_client_list },
+	{ "client show", "ID", 1, 1, "show all of a client",
+	  "ID is a client id or the number of a connection.\n",
+	  cmd_client_show },
+	{ "client kick", "ID", 1, 1, "disconnect a client",
+	  "ID is a client id or the number of a connection. mqttd does it; only if\n"
+	  "mqttd is away does the kernel close the connection.\n",
+	  cmd_client_kick },
+	{ "route list", "", 0, 0, "list what the kernel forwards by",
+	  "TARGET is the number of a connection, or the daemon.\n",
+	  cmd_route_list },
+	{ "stats", "", 0, 0, "print the counters of the module", NULL,
+	  cmd_stats },
+	{ "monitor", "", 0, 0, "print connections as they come and go",
+	  "One line for each, with -j a JSON object. Ends with Ctrl-C.\n",
+	  cmd_monitor },
+	{ "param get", "[NAME]", 0, 1, "print parameters of the module", NULL,
+	  cmd_param_get },
+	{ "param set", "NAME VALUE", 2, 2, "change a parameter of the module",
+	  "VALUE is a number, on or off.\n",
+	  cmd_param_set },
+};
+
+#define N_COMMANDS	(sizeof(commands) / sizeof(commands[0]))
+
+static void print_help(void)
+{
+	size_t i;
+
+	printf("Usage: mqttctl [-j] [-s PATH] COMMAND [ARGUMENTS]\n\n");
+	for (i = 0; i < N_COMMANDS; i++)
+		printf("  %-11s %-12s %s\n", commands[i].name, commands[i].args,
+		       commands[i].help);
+	printf("\n"
+	       "  -j, --json         print JSON\n"
+	       "  -s, --socket PATH  control socket of mqttd (%s)\n"
+	       "      --version      print the version and exit\n"
+	       "  -h, --help         print this, or the help of a command, and exit\n"
+	       "\n"
+	       "Exit status: 0 done, 1 error, 2 command line, 3 module, daemon or\n"
+	       "permission missing, 4 no such client or parameter.\n",
+	       MQTTD_CONTROL);
+}
+
+static void print_command_help(const struct ctl_command *cmd)
+{
+	printf("Usage: mqttctl [-j] [-s PATH] %s%s%s\n\n%s\n", cmd->name,
+	       *cmd->args ? " " : "", cmd->args, cmd->help);
+	if (cmd->more)
+		fputs(cmd->more, stdout);
+}
+
+static int usage(const char *what, const char *arg)
+{
+	ctl_fail(CTL_USAGE, "%s%s%s%s", what, arg ? " \"" : "", arg ? arg : "",
+		 arg ? "\"" : "");
+	fputs("Try 'mqttctl --help'.\n", stderr);
+	return CTL_USAGE;
+}
+
+/* Does @cmd begin the words?  How many of them is its name, 0 if not. */
+static int match(const struct ctl_command *cmd, char **words, int n)
+{
+	size_t len = strcspn(cmd->name, " ");
+
+	if (n < 1 || strlen(words[0]) != len ||
+	    strncmp(cmd->name, words[0], len))
+		return 0;
+	if (!cmd->name[len])
+		return 1;
+	return n > 1 && !strcmp(cmd->name + len + 1, words[1]) ? 2 : 0;
+}
+
+/* The group of commands that @word begins, for the error and the help. */
+static int print_group(const char *word, FILE *out)
+{
+	size_t len = strlen(word), i;
+	int n = 0;
+
+	for (i = 0; i < N_COMMANDS; i++) {
+		if (strncmp(commands[i].name, word, len) ||
+		    commands[i].name[len] != ' ')
+			continue;
+		fprintf(out, "  mqttctl %s%s%s\n", commands[i].name,
+			*commands[i].args ? " " : "", commands[i].args);
+		n++;
+	}
+	return n;
+}
+
+static int unknown(char **words, int n, bool help)
+{
+	if (n == 1 && help && print_group(words[0], stdout))
+		return CTL_OK;
+	if (print_group(words[0], stderr)) {
+		return n == 1 ? usage("one of the above is wanted after", words[0]) :
+				usage("one of the above is wanted, not", words[1]);
+	}
+	return usage("unknown command", words[0]);
+}
+
+static int dispatch(char **words, int n, bool help)
+{
+	const struct ctl_command *cmd = NULL;
+	int used = 0;
+	size_t i;
+
+	for (i = 0; i < N_COMMANDS && !used; i++) {
+		cmd = &commands[i];
+		used = match(cmd, words, n);
+	}
+	if (!used)
+		return unknown(words, n, help);
+	if (help) {
+		print_command_help(cmd);
+		return CTL_OK;
+	}
+	if (n - used < cmd->min_args || n - used > cmd->max_args) {
+		fprintf(stderr, "Usage: mqttctl %s%s%s\n", cmd->name,
+			*cmd->args ? " " : "", cmd->args);
+		return usage(n - used < cmd->min_args ? "an argument is missing" :
+			     "too many arguments:", n - used < cmd->min_args ?
+			     NULL : words[used + cmd->max_args]);
+	}
+	return cmd->run(words + used);
+}
+
+/*
+ * Options may stand anywhere before "--"; what is left moves to the front.
+ * Returns the number of words, or -1 after an error.
+ */
+static int take_options(int argc, char **argv, bool *help, bool *version)
+{
+	int i, n = 0;
+
+	for (i = 1; i < argc; i++) {
+		const char *a = argv[i];
+
+		if (!strcmp(a, "--")) {
+			while (++i < argc)
+				argv[n++] = argv[i];
+		} else if (!strcmp(a, "-j") || !strcmp(a, "--json")) {
+			ctl_options.json = true;
+		} else if (!strcmp(a, "-h") || !strcmp(a, "--help")) {
+			*help = true;
+		} else if (!strcmp(a, "--version")) {
+			*version = true;
+		} else if (!strcmp(a, "-s") || !strcmp(a, "--socket")) {
+			if (++i == argc) {
+				usage("a path is missing after", a);
+				return -1;
+			}
+			ctl_options.socket = argv[i];
+		} else if (a[0] == '-' && a[1] && (a[1] < '0' || a[1] > '9')) {
+			usage("unknown option", a);
+			return -1;
+		} else {
+			argv[n++] = argv[i];
+		}
+	}
+	argv[n] = NULL;
+	return n;
+}
+
+int main(int argc, char **argv)
+{
+	bool help = false, version = false;
+	int n = take_options(argc, argv, &help, &version);
+
+	if (n < 0)
+		return CTL_USAGE;
+	signal(SIGPIPE, SIG_DFL);
+	setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
+	if (version) {
+		printf("mqttctl %s\n", KMQTT_VERSION);
+		return CTL_OK;
+	}
+	if (!n && help) {
+		print_help();
+		return CTL_OK;
+	}
+	if (!n)
+		return usage("a command is missing", NULL);
+	return dispatch(argv, n, help);
+}

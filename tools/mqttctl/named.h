@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Lists of named numbers: statistics and parameters.
+ */
+#ifndef MQTTCTL_NAMED_H
+#define MQTTCTL_NAMED_H
+
+#include <cjson/cJSON.h>
+
+#include "nl.h"
+
+/**
+ * named_get - ask for a list of named numbers
+ * @cmd: STATS_GET or PARAM_GET
+ * @attr: the attribute that repeats
+ * @object: the numbers are added to it by their names
+ *
+ * Returns an exit status.
+ */
+int named_get(uint8_t cmd, uint16_t attr, cJSON *object);
+
+/* Print as a table, or JSON, and free; returns an exit status. */
+int named_print(cJSON *object);
+
+#endif /* MQTTCTL_NAMED_H */
