@@ -18,7 +18,7 @@ from .paths import CACHE, TOP, VM_CACHE, HarnessError, kernel_dir, output
 
 SYSTEM_PACKAGES = """
     bash coreutils util-linux mount procps kmod iproute2 grep sed mawk findutils
-    strace libc-bin hostname debianutils
+    strace libc-bin libgcc-s1 hostname debianutils
     python3-minimal python3.11-minimal libpython3.11-minimal libpython3.11-stdlib
     """.split()
 TEST_PACKAGES = "python3-paho-mqtt mosquitto-clients openssl".split()
@@ -63,12 +63,14 @@ class Cpio:
         rec = b"070701" + b"".join(b"%08x" % v for v in head) + name
         self.out.write(rec + b"\0" * (-len(rec) % 4) + data + b"\0" * (-len(data) % 4))
 
-    def directory(self, path, mode=0o755):
+    def directory(self, path):
         path = "/" + path.strip("/")
         if path == "/" or path in self.seen:
             return
         self.directory(os.path.dirname(path))
         self.seen.add(path)
+        # A later layer sets the mode of an earlier one's folder again
+        mode = 0o1777 if path in ("/tmp", "/var/tmp") else 0o755
         self._entry(path, stat.S_IFDIR | mode)
 
     def data(self, path, data, mode=0o644):
@@ -187,8 +189,8 @@ def system_layer(cpio):
         cpio.link("/" + name, "usr/" + name)
     for name in ("proc", "sys", "dev", "run", "etc", "var/lib", "root", "mnt"):
         cpio.directory("/" + name)
-    cpio.directory("/tmp", 0o1777)
-    cpio.directory("/var/tmp", 0o1777)
+    cpio.directory("/tmp")
+    cpio.directory("/var/tmp")
     cpio.link("/var/run", "/run")
     cpio.device("/dev/console", 0o600, 5, 1)
     cpio.data("/etc/passwd", PASSWD.encode())
