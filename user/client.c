@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Connections that the kernel holds for us.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "client.h"
+#include "conf.h"
+#include "handle.h"
+#include "inflight.h"
+#include "mem.h"
+#include "nl.h"
+#include "packet.h"
+#include "session.h"
+#include "will.h"
+
+static struct map clients;
+static struct map clients_by_id;
+static struct list gates = { &gates, &gates };
+static struct list waiting = { &waiting, &waiting };
+
+static uint64_t conn_hash(uint64_t conn)
+{
+	return map_hash(1, &conn, sizeof(conn));
+}
+
+static uint64_t id_hash(const char *id)
+{
+	return map_hash(2, id, strlen(id));
+}
+
+struct client *client_new(uint64_t conn, unsigned int listener, const char *peer)
+{
+	struct client *c = mem_zalloc(sizeof(*c));
+
+	c->conn = conn;
+	c->listener = listener;
+	c->peer = mem_strndup(peer, strlen(peer));
+	list_init(&c->gates);
+	list_init(&c->waiting);
+	map_add(&clients, &c->entry, conn_hash(conn));
+	return c;
+}
+
+struct client *client_find(uint64_t conn)
+{
+	struct map_entry *e;
+
+	for (e = map_first(&clients, conn_hash(conn)); e; e = map_next(e)) {
+		struct client *c = container_of(e, struct client, entry);
+
+		if (c->conn == conn)
+			return c;
+	}
+	return NULL;
+}
+
+struct client *client_find_id(const char *id)
+{
+	struct map_entry *e;
+
+	for (e = map_first(&clients_by_id, id_hash(id)); e; e = map_next(e)) {
+		struct client *c = container_of(e, struct client, id_entry);
+
+		if (!strcmp(c->id, id))
+			return c;
+	}
+	return NULL;
+}
+
+void client_name(struct client *c, const char *id)
+{
+	c->id = mem_strndup(id, strlen(id));
+	map_add(&clients_by_id, &c->id_entry, id_hash(id));
+}
+
+void client_free(struct client *c)
+{
+	map_del(&clients, &c->entry);
+	if (c->id)
+		map_del(&clients_by_id, &c->id_entry);
+	list_del(&c->gates);
+	list_del(&c->waiting);
+	will_free(c->will);
+	free(c->unsub);
+	free(c->connect);
+	free(c->wait_id);
+	free(c->username);
+	free(c->id);
+	free(c->peer);
+	free(c);
+}
+
+size_t client_count(void)
+{
+	return clients.count;
+}
+
+size_t client_count_listener(unsigned int listener)
+{
+	struct map_entry *e, *tmp;
+	size_t i, n = 0;
+
+	map_for_each(e, tmp, i, &clients)
+		if (container_of(e, struct client, entry)->listener == listener)
+			n++;
+	return n;
+}
+
+void client_for_each(client_each_t each, void *arg)
+{
+	struct map_entry *e, *tmp;
+	size_t i;
+
+	map_for_each(e, tmp, i, &clients)
+		each(container_of(e, struct client, entry), arg);
+}
+
+static void client_forget(struct client *c, void *arg)
+{
+	if (c->session)
+		c->session->client = NULL;
+	client_free(c);
+}
+
+void clients_free(void)
+{
+	client_for_each(client_forget, NULL);
+	map_free(&clients);
+	map_free(&clients_by_id);
+}
+
+const char *client_mount(const struct client *c)
+{
+	const struct conf_listener *l = conf_listener_get(c->listener);
+
+	return l && l->mount_point ? l->mount_point : "";
+}
+
+void client_wait(struct client *c, const char *id, const uint8_t *packet, size_t len,
+		 uint64_t event)
+{
+	struct client *other;
+
+	c->state = CLIENT_WAITING;
+	if (c->connect)
+		return;
+	c->wait_id = mem_strndup(id, strlen(id));
+	c->connect = mem_dup(packet, len);
+	c->connect_len = len;
+	c->connect_event = event;
+	list_for_each(other, &waiting, waiting)
+		if (other->conn > c->conn)
+			break;
+	list_add_tail(&c->waiting, &other->waiting);
+}
+
+void client_wake(const char *id)
+{
+	struct client *c, *tmp;
+
+	list_for_each_safe(c, tmp, &waiting, waiting) {
+		if (strcmp(c->wait_id, id))
+			continue;
+		c->state = CLIENT_ATTACHED;
+		handle_connect(c, c->connect, c->connect_len, c->connect_event);
+		if (c->state == CLIENT_WAITING)
+			continue;
+		list_del(&c->waiting);
+		free(c->connect);
+		c->connect = NULL;
+		free(c->wait_id);
+		c->wait_id = NULL;
+	}
+}
+
+void client_gate_shut(struct client *c)
+{
+	if (c->gate_shut)
+		return;
+	c->gate_shut = true;
+	list_add_tail(&c->gates, &gates);
+}
+
+bool client_gates_release(void)
+{
+	struct client *c, *tmp;
+	bool any = false;
+
+	list_for_each_safe(c, tmp, &gates, gates) {
+		if (c->session && c->state == CLIENT_OPEN && inflight_owes(c->session))
+			continue;
+		list_del(&c->gates);
+		c->gate_shut = false;
+		nl_begin(KMQTT_CMD_CONN_RELEASE);
+		nl_put_u64(KMQTT_A_CONN, c->conn);
+		nl_end(NULL, NULL);
+		any = true;
+	}
+	return any;
+}
+
+void client_close(struct client *c, uint64_t ack, uint8_t cause, uint8_t reason)
+{
+	uint8_t buf[PACKET_DISCONNECT_MAX];
+
+	nl_begin(KMQTT_CMD_CONN_CLOSE);
+	nl_put_u64(KMQTT_A_CONN, c->conn);
+	if (ack)
+		nl_put_u64(KMQTT_A_ACK_EVENT, ack);
+	/* Before CONNACK there is no DISCONNECT (3.14). */
+	if (c->state == CLIENT_OPEN && c->protocol == KMQTT_V5)
+		nl_put(KMQTT_A_ANSWER, buf, packet_disconnect_put(buf, reason));
+	nl_put_u8(KMQTT_A_CAUSE, cause);
+	nl_end(NULL, NULL);
+	c->state = CLIENT_CLOSING;
+}
+
+void client_fault(struct client *c, uint64_t ack, uint8_t reason)
+{
+	static const struct {
+		uint8_t reason, cause;
+	} causes[] = {
+		{ KMQTT_RC_MALFORMED, KMQTT_CLOSE_MALFORMED },
+		{ KMQTT_RC_TOPIC_NAME_INVALID, KMQTT_CLOSE_TOPIC_INVALID },
+		{ KMQTT_RC_TOPIC_ALIAS_INVALID, KMQTT_CLOSE_ALIAS_INVALID },
+		{ KMQTT_RC_PACKET_TOO_LARGE, KMQTT_CLOSE_TOO_LARGE },
+	};
+	uint8_t cause = KMQTT_CLOSE_PROTOCOL;
+	size_t i;
+
+	for (i = 0; i < sizeof(causes) / sizeof(causes[0]); i++)
+		if (causes[i].reason == reason)
+			cause = causes[i].cause;
+	client_close(c, ack, cause, reason);
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Connections that the kernel holds for us.
+ */
+#ifndef MQTTD_CLIENT_H
+#define MQTTD_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "list.h"
+#include "map.h"
+
+struct session;
+struct will;
+
+/**
+ * enum client_state - states of a client
+ * @CLIENT_ATTACHED: no CONNECT yet
+ * @CLIENT_WAITING: its CONNECT waits for the end of an older connection
+ * @CLIENT_OPEN: accepted
+ * @CLIENT_CLOSING: we close it, or refused it; its close event is to come
+ */
+enum client_state {
+	CLIENT_ATTACHED,
+	CLIENT_WAITING,
+	CLIENT_OPEN,
+	CLIENT_CLOSING,
+};
+
+/**
+ * struct client_unsub - an UNSUBSCRIBE that waits for its routes' end
+ * @remaining: completions to come
+ * @event: number of its event
+ * @packet_id: its packet id
+ * @n: topic filters
+ * @reasons: one of each
+ */
+struct client_unsub {
+	unsigned int remaining;
+	uint64_t event;
+	uint16_t packet_id;
+	unsigned int n;
+	uint8_t reasons[];
+};
+
+/**
+ * struct client - a connection
+ *
+ * From CONN_ATTACH, or re-adoption, until its close event is acknowledged.
+ *
+ * @conn: connection id
+ * @peer: printable address
+ * @protocol: protocol level, 0 before CONNECT
+ * @id: client id, NULL before CONNECT
+ * @session: its session once accepted
+ * @will: its will
+ * @connect: the CONNECT packet while it waits
+ * @connect_event: number of its event
+ * @wait_id: client id it waits for
+ * @unsub: UNSUBSCRIBE in progress
+ * @connected_at: wall clock, seconds
+ * @session_expiry: as asked for in CONNECT
+ * @adopted: accepted by an earlier daemon
+ * @full: the kernel refused a delivery; EV_WRITABLE will come
+ * @gate_shut: to be released when nothing is owed
+ * @gates: in the list of those
+ * @waiting: in the list of those that wait, by connection id
+ */
+struct client {
+	struct map_entry entry;
+	struct map_entry id_entry;
+	uint64_t conn;
+	unsigned int listener;
+	char *peer;
+	enum client_state state;
+	uint8_t protocol;
+	char *id;
+	char *username;
+	struct session *session;
+	struct will *will;
+	uint8_t *connect;
+	size_t connect_len;
+	uint64_t connect_event;
+	char *wait_id;
+	struct client_unsub *unsub;
+	uint64_t connected_at;
+	uint32_t session_expiry;
+	uint16_t keepalive;
+	uint16_t receive_max;
+	bool adopted;
+	bool full;
+	bool gate_shut;
+	struct list gates;
+	struct list waiting;
+};
+
+struct client *client_new(uint64_t conn, unsigned int listener, const char *peer);
+struct client *client_find(uint64_t conn);
+/* The accepted client with this client id, also while it closes, or NULL. */
+struct client *client_find_id(const char *id);
+/* From now on client_find_id() finds it. */
+void client_name(struct client *c, const char *id);
+void client_free(struct client *c);
+size_t client_count(void);
+size_t client_count_listener(unsigned int listener);
+typedef void (*client_each_t)(struct client *c, void *arg);
+/* @each may free the client it is given. */
+void client_for_each(client_each_t each, void *arg);
+void clients_free(void);
+
+/* The prefix of its topics, "" if it has none. */
+const char *client_mount(const struct client *c);
+
+/* Its CONNECT waits for the end of the connection that has its id. */
+void client_wait(struct client *c, const char *id, const uint8_t *packet, size_t len,
+		 uint64_t event);
+/* Handle the CONNECTs again that waited for @id. */
+void client_wake(const char *id);
+
+/* Its gate is shut: release it when nothing is owed any more. */
+void client_gate_shut(struct client *c);
+/* Release what can be; true if commands were made. */
+bool client_gates_release(void);
+
+/*
+ * Close with CONN_CLOSE.  @ack: event to acknowledge or 0; @cause: enum
+ * kmqtt_close_cause; @reason: of the DISCONNECT that 5.0 clients get.
+ */
+void client_close(struct client *c, uint64_t ack, uint8_t cause, uint8_t reason);
+/* What it sent is wrong: KMQTT_RC_MALFORMED or another reason code. */
+void client_fault(struct client *c, uint64_t ack, uint8_t reason);
+
+#endif /* MQTTD_CLIENT_H */

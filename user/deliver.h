@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What goes out to clients: DELIVER and INJECT.
+ */
+#ifndef MQTTD_DELIVER_H
+#define MQTTD_DELIVER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct message;
+struct outgoing;
+
+/**
+ * struct answer - what acknowledges an event
+ * @conn: whose event
+ * @event: its number, 0 = none
+ * @flags: KMQTT_ACK_F_*
+ * @packet: packets for @conn, or NULL
+ * @len: their length
+ */
+struct answer {
+	uint64_t conn;
+	uint64_t event;
+	uint32_t flags;
+	const uint8_t *packet;
+	size_t len;
+};
+
+/**
+ * struct delivery - one destination of a message
+ * @conn: connection
+ * @out: its entry for QoS > 0 and retained messages, else NULL
+ * @flags: KMQTT_DEST_F_*
+ * @subids: used when there is no @out
+ */
+struct delivery {
+	uint64_t conn;
+	struct outgoing *out;
+	uint32_t flags;
+	const uint32_t *subids;
+	unsigned int n_subids;
+};
+
+/* An acknowledgement with its answer packet, or a packet alone. */
+void deliver_answer(const struct answer *a);
+/*
+ * A message for @n destinations, and the answer @a (may be NULL) with it.
+ * Without destinations the answer goes alone.
+ */
+void deliver_publish(const struct message *m, const struct delivery *v, size_t n,
+		     const struct answer *a);
+/* An entry of a session on its own. */
+void deliver_outgoing(struct outgoing *out);
+/* QoS 0, through the FIB. */
+void deliver_inject(const struct message *m, const struct answer *a);
+
+#endif /* MQTTD_DELIVER_H */

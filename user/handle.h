@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What clients send, one file per packet type, and how connections end.
+ */
+#ifndef MQTTD_HANDLE_H
+#define MQTTD_HANDLE_H
+
+#include "event.h"
+#include "frame.h"
+
+struct client;
+
+/**
+ * struct packet - a control packet from a client
+ * @c: who sent it
+ * @ev: its event
+ * @fix: its fixed header
+ * @body: what follows it, @fix.remaining bytes
+ */
+struct packet {
+	struct client *c;
+	const struct kevent *ev;
+	struct kmqtt_fixed fix;
+	const uint8_t *body;
+};
+
+/* One event; commands that follow from it are made before it returns. */
+void handle_event(const struct kevent *e);
+
+/*
+ * CONNECT, also when its turn comes again after it had to wait.  The packet
+ * must stay where it is during the call only.
+ */
+void handle_connect(struct client *c, const uint8_t *data, size_t len, uint64_t event);
+void handle_publish(const struct packet *p);
+void handle_ack(const struct packet *p);
+void handle_subscribe(const struct packet *p);
+void handle_unsubscribe(const struct packet *p);
+/* A completed ROUTE_DEL of an UNSUBSCRIBE; its token is the connection id. */
+void handle_unsubscribe_done(uint64_t token);
+void handle_close(const struct kevent *e);
+
+#endif /* MQTTD_HANDLE_H */

@@ -1,0 +1,505 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * CONNECT: who may connect, under which client id, with which session.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <errno.h>
+#include <time.h>
+#include <sys/random.h>
+
+#include "client.h"
+#include "conf.h"
+#include "cookie.h"
+#include "handle.h"
+#include "inflight.h"
+#include "kmqtt.h"
+#include "log.h"
+#include "mem.h"
+#include "message.h"
+#include "nl.h"
+#include "packet.h"
+#include "password.h"
+#include "rib.h"
+#include "route.h"
+#include "session.h"
+#include "stop.h"
+#include "will.h"
+
+#define ID_MAX_31	23	/* client id in 3.1 */
+#define KEEPALIVE_MAX	65535	/* of max_keepalive: as good as none */
+
+/**
+ * struct attempt - a CONNECT that is being judged
+ * @c: connection
+ * @event: number of its event
+ * @p: the packet
+ * @listener: where it came in
+ * @id: client id it will have
+ * @assigned: we made it
+ * @keepalive: the one in force
+ * @will: its will
+ */
+struct attempt {
+	struct client *c;
+	uint64_t event;
+	struct packet_connect p;
+	const struct conf_listener *listener;
+	char *id;
+	bool assigned;
+	uint16_t keepalive;
+	struct will *will;
+};
+
+/* CONNACK return code of 3.x, 0 if there is none for it (3.1.1: 3.2.2.3). */
+static uint8_t return_code(uint8_t reason)
+{
+	switch (reason) {
+	case KMQTT_RC_UNSUPPORTED_VERSION:
+		return 1;
+	case KMQTT_RC_CLIENT_ID:
+		return 2;
+	case KMQTT_RC_SERVER_UNAVAILABLE:
+	case KMQTT_RC_SERVER_BUSY:
+	case KMQTT_RC_SERVER_SHUTTING_DOWN:
+		return 3;
+	case KMQTT_RC_BAD_CREDENTIALS:
+		return 4;
+	case KMQTT_RC_NOT_AUTHORIZED:
+	case KMQTT_RC_BANNED:
+		return 5;
+	default:
+		return 0;
+	}
+}
+
+static uint8_t refusal_cause(uint8_t reason)
+{
+	switch (reason) {
+	case KMQTT_RC_MALFORMED:
+		return KMQTT_CLOSE_MALFORMED;
+	case KMQTT_RC_PROTOCOL_ERROR:
+		return KMQTT_CLOSE_PROTOCOL;
+	default:
+		return KMQTT_CLOSE_DAEMON;
+	}
+}
+
+static void refuse(const struct attempt *a, uint8_t reason)
+{
+	uint8_t connack[5] = { KMQTT_CONNACK << 4, 2, 0, 0, 0 };
+	size_t len = 4;
+
+	if (a->p.level == KMQTT_V5) {
+		connack[1] = 3;
+		connack[3] = reason;
+		len = 5;
+	} else {
+		connack[3] = return_code(reason);
+	}
+	log_info("connection from %s refused: reason code 0x%02x", a->c->peer, reason);
+	nl_begin(KMQTT_CMD_CONN_CLOSE);
+	nl_put_u64(KMQTT_A_CONN, a->c->conn);
+	nl_put_u64(KMQTT_A_ACK_EVENT, a->event);
+	if (connack[3])
+		nl_put(KMQTT_A_ANSWER, connack, len);
+	nl_put_u8(KMQTT_A_CAUSE, refusal_cause(reason));
+	nl_end(NULL, NULL);
+	a->c->state = CLIENT_CLOSING;
+}
+
+/* A random one, in the form of a UUID as Mosquitto's. */
+static char *id_assign(const char *prefix)
+{
+	uint8_t r[16];
+	char buf[64], *id;
+	size_t n;
+
+	if (getrandom(r, sizeof(r), 0) != (ssize_t)sizeof(r)) {
+		log_err("no random numbers from the kernel");
+		exit(EXIT_FAILURE);
+	}
+	r[6] = (r[6] & 0x0f) | 0x40;
+	r[8] = (r[8] & 0x3f) | 0x80;
+	snprintf(buf, sizeof(buf),
+		 "%02X%02X%02X%02X-%02X%02X-%02X%02X-%02X%02X-%02X%02X%02X%02X%02X%02X",
+		 r[0], r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10],
+		 r[11], r[12], r[13], r[14], r[15]);
+	n = prefix ? strlen(prefix) : 0;
+	id = mem_zalloc(n + strlen(buf) + 1);
+	if (n)
+		memcpy(id, prefix, n);
+	memcpy(id + n, buf, strlen(buf));
+	return id;
+}
+
+/* Sets @a->id.  Returns 0 or a reason code. */
+static int choose_id(struct attempt *a)
+{
+	const struct conf_security *sec = &a->listener->security;
+	const struct packet_connect *p = &a->p;
+
+	if (a->listener->use_username_as_clientid) {
+		if (!p->username.p || !p->username.len)
+			return KMQTT_RC_NOT_AUTHORIZED;
+		a->id = mem_strndup(p->username.p, p->username.len);
+		return 0;
+	}
+	if (p->level == KMQTT_V31 && (!p->id.len || (p->id.len > ID_MAX_31 &&
+						     !conf_get()->allow_long_clientid_31)))
+		return KMQTT_RC_CLIENT_ID;
+	if (!p->id.len) {
+		if (!sec->allow_zero_length_clientid)
+			return KMQTT_RC_CLIENT_ID;
+		if (p->level == KMQTT_V311 && !p->clean)
+			return KMQTT_RC_CLIENT_ID;
+		a->id = id_assign(sec->auto_id_prefix);
+		a->assigned = true;
+		return 0;
+	}
+	a->id = mem_strndup(p->id.p, p->id.len);
+	return 0;
+}
+
+static int check_credentials(const struct attempt *a)
+{
+	const struct packet_connect *p = &a->p;
+
+	if (!p->username.p)
+		return a->listener->security.allow_anonymous ? 0 : KMQTT_RC_NOT_AUTHORIZED;
+	if (password_check(a->c->listener, (const char *)p->username.p, p->username.len,
+			   p->password.p, p->password.len))
+		return 0;
+	return KMQTT_RC_BAD_CREDENTIALS;
+}
+
+static int choose_keepalive(struct attempt *a)
+{
+	uint16_t max = conf_get()->max_keepalive;
+
+	a->keepalive = a->p.keepalive;
+	if (!max || max == KEEPALIVE_MAX || (a->keepalive && a->keepalive <= max))
+		return 0;
+	if (a->p.level != KMQTT_V5)
+		return KMQTT_RC_CLIENT_ID;
+	a->keepalive = max;
+	return 0;
+}
+
+/* The will's properties without its delay, which subscribers do not get. */
+static uint32_t will_props_copy(uint8_t *dst, const struct packet_str *props)
+{
+	const uint8_t *p = props->p;
+	struct kmqtt_prop prop;
+	uint32_t n = 0;
+
+	while (p && kmqtt_prop_next(&p, props->p + props->len, &prop) == 1) {
+		if (prop.id == KMQTT_P_WILL_DELAY)
+			continue;
+		memcpy(dst + n, prop.raw, prop.raw_len);
+		n += (uint32_t)prop.raw_len;
+	}
+	return n;
+}
+
+static int make_will(struct attempt *a)
+{
+	const struct packet_connect *p = &a->p;
+	struct message_parts parts = {
+		.mount = client_mount(a->c),
+		.topic = p->will_topic.p,
+		.topic_len = p->will_topic.len,
+		.payload = p->will_payload.p,
+		.payload_len = (uint32_t)p->will_payload.len,
+		.qos = p->will_qos,
+		.retain = p->will_retain,
+	};
+	struct will_terms terms = {
+		.parts = &parts,
+		.client_id = a->id,
+		.delay = p->will_delay,
+		.expiry = p->will_expiry,
+		.has_expiry = p->has_will_expiry,
+	};
+	uint8_t *props;
+
+	if (!p->has_will)
+		return 0;
+	if (p->will_qos > a->listener->max_qos)
+		return KMQTT_RC_QOS_NOT_SUPPORTED;
+	if (p->will_retain && !conf_get()->retain_available)
+		return KMQTT_RC_RETAIN_NOT_SUPPORTED;
+	props = mem_zalloc(p->will_props.len);
+	parts.props = props;
+	parts.props_len = will_props_copy(props, &p->will_props);
+	a->will = will_new(&terms);
+	free(props);
+	return a->will ? 0 : KMQTT_RC_TOPIC_NAME_INVALID;
+}
+
+static int judge(struct attempt *a, const uint8_t *data, size_t len)
+{
+	struct kmqtt_fixed fix;
+	int reason;
+
+	if (kmqtt_fixed_parse(data, len, &fix))
+		return KMQTT_RC_MALFORMED;
+	reason = packet_connect_parse(data + fix.hdr_len, fix.remaining, &a->p);
+	if (reason)
+		return reason;
+	a->c->protocol = a->p.level;
+	a->listener = conf_listener_get(a->c->listener);
+	if (!a->listener)
+		return KMQTT_RC_SERVER_UNAVAILABLE;
+	if (stop_begun())
+		return KMQTT_RC_SERVER_SHUTTING_DOWN;
+	if (a->p.has_auth)
+		return KMQTT_RC_BAD_AUTH_METHOD;
+	reason = choose_id(a);
+	if (!reason)
+		reason = check_credentials(a);
+	if (!reason)
+		reason = choose_keepalive(a);
+	if (!reason)
+		reason = make_will(a);
+	return reason;
+}
+
+/* Session Expiry Interval in force. */
+static uint32_t choose_expiry(const struct packet_connect *p)
+{
+	uint32_t limit = conf_get()->persistent_client_expiration;
+	uint32_t expiry = p->session_expiry;
+
+	if (p->level != KMQTT_V5)
+		expiry = p->clean ? 0 : SESSION_NEVER;
+	return expiry == SESSION_NEVER && limit ? limit : expiry;
+}
+
+static uint16_t our_receive_max(void)
+{
+	uint32_t n = conf_get()->max_inflight_messages;
+
+	return n && n < UINT16_MAX ? (uint16_t)n : UINT16_MAX;
+}
+
+static uint16_t choose_window(const struct packet_connect *p)
+{
+	uint16_t ours = our_receive_max();
+
+	return p->receive_max < ours ? p->receive_max : ours;
+}
+
+static void connack_props(const struct attempt *a, struct packet_buf *b)
+{
+	const struct conf *conf = conf_get();
+	uint32_t expiry = choose_expiry(&a->p);
+
+	if (expiry != a->p.session_expiry) {
+		packet_put8(b, KMQTT_P_SESSION_EXPIRY);
+		packet_put32(b, expiry);
+	}
+	if (a->listener->max_topic_alias) {
+		packet_put8(b, KMQTT_P_TOPIC_ALIAS_MAX);
+		packet_put16(b, a->listener->max_topic_alias);
+	}
+	if (a->assigned) {
+		packet_put8(b, KMQTT_P_ASSIGNED_CLIENT_ID);
+		packet_put_str(b, a->id);
+	}
+	if (a->keepalive != a->p.keepalive) {
+		packet_put8(b, KMQTT_P_SERVER_KEEP_ALIVE);
+		packet_put16(b, a->keepalive);
+	}
+	if (our_receive_max() != UINT16_MAX) {
+		packet_put8(b, KMQTT_P_RECEIVE_MAX);
+		packet_put16(b, our_receive_max());
+	}
+	if (a->listener->max_qos < 2) {
+		packet_put8(b, KMQTT_P_MAX_QOS);
+		packet_put8(b, a->listener->max_qos);
+	}
+	if (!conf->retain_available) {
+		packet_put8(b, KMQTT_P_RETAIN_AVAILABLE);
+		packet_put8(b, 0);
+	}
+	if (conf->max_packet_size) {
+		packet_put8(b, KMQTT_P_MAX_PACKET_SIZE);
+		packet_put32(b, conf->max_packet_size);
+	}
+}
+
+static void connack_make(const struct attempt *a, bool present, struct packet_buf *b)
+{
+	struct packet_buf props = { 0 };
+
+	packet_put8(b, present);
+	packet_put8(b, 0);
+	if (a->p.level == KMQTT_V5) {
+		packet_put(&props, NULL, 0);
+		connack_props(a, &props);
+		packet_put_varint(b, (uint32_t)(props.len - KMQTT_FIXED_HDR_MAX));
+		packet_put(b, props.buf + KMQTT_FIXED_HDR_MAX,
+			   props.len - KMQTT_FIXED_HDR_MAX);
+		packet_buf_free(&props);
+	}
+}
+
+/* Returns false if the will is too large for the kernel to keep. */
+static bool put_will(const struct client *c)
+{
+	uint8_t *data;
+	size_t len;
+	bool fits;
+
+	if (!c->will)
+		return true;
+	data = will_encode(c->will, &len);
+	fits = len <= KMQTT_WILL_MAX;
+	if (fits)
+		nl_put(KMQTT_A_WILL, data, len);
+	free(data);
+	return fits;
+}
+
+static void accept_done(void *arg, int error, const struct nlmsghdr *reply,
+			const char *text)
+{
+	/* A connection that is gone has its close event on the way. */
+	if (error && error != -ENOENT && error != -ESHUTDOWN)
+		log_err("kernel refused to accept a client: %s%s%s", strerror(-error),
+			*text ? ": " : "", text);
+}
+
+static void put_limits(const struct attempt *a)
+{
+	const struct conf *conf = conf_get();
+
+	nl_put_u8(KMQTT_A_PROTOCOL, a->p.level);
+	nl_put_u16(KMQTT_A_KEEPALIVE, a->keepalive);
+	nl_put_u8(KMQTT_A_MAX_QOS, a->listener->max_qos);
+	nl_put_u8(KMQTT_A_RETAIN_AVAILABLE, conf->retain_available);
+	if (conf->max_packet_size)
+		nl_put_u32(KMQTT_A_MAX_PACKET_IN, conf->max_packet_size);
+	if (a->p.max_packet)
+		nl_put_u32(KMQTT_A_MAX_PACKET_OUT, a->p.max_packet);
+	if (a->p.level != KMQTT_V5)
+		return;
+	nl_put_u16(KMQTT_A_ALIAS_MAX_IN, a->listener->max_topic_alias);
+	nl_put_u16(KMQTT_A_ALIAS_MAX_OUT, a->p.alias_max);
+	nl_put_u16(KMQTT_A_RECEIVE_MAX, our_receive_max());
+}
+
+static void send_accept(const struct attempt *a, bool present)
+{
+	struct client *c = a->c;
+	struct cookie cookie = {
+		.flags = present ? 0 : COOKIE_F_NEW,
+		.session_expiry = c->session->expiry,
+		.connect_expiry = c->session_expiry,
+		.window = c->session->window,
+		.connected_at = c->connected_at,
+	};
+	uint8_t buf[COOKIE_BYTES];
+	struct packet_buf b = { 0 };
+	const uint8_t *connack;
+	size_t len;
+
+	connack_make(a, present, &b);
+	connack = packet_finish(&b, KMQTT_CONNACK, &len);
+	nl_begin(KMQTT_CMD_CONN_ACCEPT);
+	nl_put_u64(KMQTT_A_CONN, c->conn);
+	nl_put_u64(KMQTT_A_ACK_EVENT, a->event);
+	nl_put(KMQTT_A_ANSWER, connack, len);
+	nl_put(KMQTT_A_CLIENT_ID, c->id, strlen(c->id));
+	if (c->username)
+		nl_put(KMQTT_A_USERNAME, c->username, strlen(c->username));
+	if (*client_mount(c))
+		nl_put(KMQTT_A_MOUNT_POINT, client_mount(c), strlen(client_mount(c)));
+	put_limits(a);
+	if (!put_will(c))
+		cookie.flags |= COOKIE_F_WILL_LOST;
+	cookie_encode(&cookie, buf);
+	nl_put(KMQTT_A_COOKIE, buf, sizeof(buf));
+	/* Without a session nothing comes between CONNACK and live messages. */
+	if (!present)
+		nl_put_u32(KMQTT_A_CONN_FLAGS, KMQTT_CONN_F_RELEASE);
+	nl_end(accept_done, NULL);
+	packet_buf_free(&b);
+}
+
+/* Routes of a session that was there, then what waited for its client. */
+static void resume(struct client *c)
+{
+	struct subscription *sub;
+
+	list_for_each(sub, &c->session->subs, by_session)
+		route_add(c->conn, sub, 0, NULL, NULL);
+	client_gate_shut(c);
+	inflight_pump(c->session);
+}
+
+static void accept_client(struct attempt *a)
+{
+	struct client *c = a->c;
+	struct session *s = session_find(a->id);
+	bool present;
+
+	if (s && a->p.clean) {
+		session_free(s);
+		s = NULL;
+	}
+	present = s;
+	if (!s)
+		s = session_new(a->id);
+	client_name(c, a->id);
+	if (a->p.username.p)
+		c->username = mem_strndup(a->p.username.p, a->p.username.len);
+	c->session = s;
+	c->state = CLIENT_OPEN;
+	c->will = a->will;
+	a->will = NULL;
+	c->keepalive = a->keepalive;
+	c->session_expiry = a->p.session_expiry;
+	c->connected_at = (uint64_t)time(NULL);
+	s->expiry = choose_expiry(&a->p);
+	s->window = choose_window(&a->p);
+	session_online(s, c);
+	send_accept(a, present);
+	if (present)
+		resume(c);
+	if (conf_get()->connection_messages)
+		log_notice("New client connected from %s as %s (p%d, c%d, k%u%s%s%s).",
+			   c->peer, c->id, c->protocol == KMQTT_V5 ? 5 : c->protocol - 2,
+			   a->p.clean, c->keepalive, c->username ? ", u'" : "",
+			   c->username ? c->username : "", c->username ? "'" : "");
+}
+
+void handle_connect(struct client *c, const uint8_t *data, size_t len, uint64_t event)
+{
+	struct attempt a = { .c = c, .event = event };
+	struct client *old;
+	int reason;
+
+	reason = judge(&a, data, len);
+	if (reason) {
+		refuse(&a, (uint8_t)reason);
+		goto out;
+	}
+	old = client_find_id(a.id);
+	if (!old) {
+		accept_client(&a);
+		goto out;
+	}
+	/* Its close event wakes us (SEAM 7.3). */
+	if (old->state != CLIENT_CLOSING) {
+		log_info("client %s at %s is taken over by %s", old->id, old->peer,
+			 c->peer);
+		client_close(old, 0, KMQTT_CLOSE_TAKEOVER, KMQTT_RC_SESSION_TAKEN_OVER);
+	}
+	client_wait(c, a.id, data, len, event);
+out:
+	will_free(a.will);
+	free(a.id);
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * PUBLISH at QoS 1 and 2, with RETAIN, or while forwarding is off.
+ */
+#include <string.h>
+
+#include "client.h"
+#include "deliver.h"
+#include "handle.h"
+#include "kmqtt.h"
+#include "mem.h"
+#include "message.h"
+#include "packet.h"
+#include "publish.h"
+#include "session.h"
+
+static struct message *publish_message(const struct packet *p,
+				       const struct kmqtt_publish *pub)
+{
+	struct message_parts parts = {
+		.mount = client_mount(p->c),
+		.topic = pub->topic,
+		.topic_len = pub->topic_len,
+		.props = pub->props,
+		.props_len = pub->props_len,
+		.payload = pub->payload,
+		.payload_len = pub->payload_len,
+		.qos = pub->qos,
+		.retain = pub->retain,
+	};
+	struct message *m;
+
+	if (pub->has_expiry)
+		parts.expires = p->ev->time_ms + pub->expiry * 1000ULL;
+	m = message_new(&parts);
+	if (!m)
+		return NULL;
+	m->source = p->c->conn;
+	m->source_id = mem_strndup(p->c->id, strlen(p->c->id));
+	return m;
+}
+
+static void publish_acked(const struct packet *p, const struct kmqtt_publish *pub,
+			  struct message *m)
+{
+	struct session *s = p->c->session;
+	uint8_t buf[PACKET_ACK_MAX], reason = 0;
+	struct answer a = { .conn = p->c->conn, .event = p->ev->number, .packet = buf };
+	struct rib_dests dests = { 0 };
+
+	if (pub->qos == 2 && session_inbound_has(s, pub->packet_id)) {
+		a.len = packet_ack_put(buf, KMQTT_PUBREC, p->c->protocol,
+				       pub->packet_id, 0);
+		deliver_answer(&a);
+		return;
+	}
+	publish_match(m, s, &dests);
+	if (pub->qos == 1 && !dests.n)
+		reason = KMQTT_RC_NO_MATCHING_SUBSCRIBERS;
+	if (pub->qos == 2)
+		session_inbound_add(s, pub->packet_id);
+	a.len = packet_ack_put(buf, pub->qos == 1 ? KMQTT_PUBACK : KMQTT_PUBREC,
+			       p->c->protocol, pub->packet_id, reason);
+	publish_send(m, &dests, &a);
+}
+
+void handle_publish(const struct packet *p)
+{
+	struct answer a = { .conn = p->c->conn, .event = p->ev->number };
+	struct kmqtt_publish pub;
+	struct message *m;
+	int reason;
+
+	reason = kmqtt_publish_parse(&p->fix, p->body, p->c->protocol, &pub);
+	/* The kernel has put the Topic Name in where there was an alias. */
+	if (!reason && !pub.topic_len)
+		reason = KMQTT_RC_TOPIC_ALIAS_INVALID;
+	if (reason) {
+		client_fault(p->c, p->ev->number, (uint8_t)reason);
+		return;
+	}
+	m = publish_message(p, &pub);
+	if (!m) {
+		client_fault(p->c, p->ev->number, KMQTT_RC_TOPIC_NAME_INVALID);
+		return;
+	}
+	if (pub.qos)
+		publish_acked(p, &pub, m);
+	else
+		publish(m, p->c->session, &a);
+	message_put(m);
+}

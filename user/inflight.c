@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Messages to one session: packet ids, Receive Maximum, queue.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "client.h"
+#include "clock.h"
+#include "conf.h"
+#include "deliver.h"
+#include "inflight.h"
+#include "kmqtt.h"
+#include "mem.h"
+#include "message.h"
+#include "packet.h"
+#include "rib.h"
+#include "session.h"
+
+void inflight_init(struct session *s)
+{
+	list_init(&s->inflight);
+	list_init(&s->queue);
+	list_init(&s->retained);
+	s->window = UINT16_MAX;
+}
+
+struct outgoing *outgoing_get(struct outgoing *out)
+{
+	out->refs++;
+	return out;
+}
+
+void outgoing_put(struct outgoing *out)
+{
+	if (--out->refs)
+		return;
+	message_put(out->msg);
+	free(out);
+}
+
+static struct outgoing *outgoing_new(struct session *s, struct message *m, uint8_t qos,
+				     const uint32_t *subids, unsigned int n_subids)
+{
+	struct outgoing *out = mem_zalloc(sizeof(*out) + n_subids * sizeof(*subids));
+
+	out->refs = 1;
+	out->session = s;
+	out->msg = message_get(m);
+	out->qos = qos;
+	out->n_subids = n_subids;
+	if (n_subids)
+		memcpy(out->subids, subids, n_subids * sizeof(*subids));
+	return out;
+}
+
+static bool window_open(const struct session *s)
+{
+	return s->n_inflight < s->window;
+}
+
+/* Take it out of its list and give back what it counts for. */
+static void outgoing_unlink(struct outgoing *out)
+{
+	struct session *s = out->session;
+
+	list_del(&out->node);
+	if (out->state == OUT_QUEUED && out->qos) {
+		s->n_queue--;
+		s->queue_bytes -= message_size(out->msg);
+	} else if (out->state != OUT_QUEUED) {
+		if (out->qos)
+			s->n_inflight--;
+		if (!out->sent)
+			s->n_unsent--;
+	}
+	out->session = NULL;
+	outgoing_put(out);
+}
+
+static void list_drop(struct list *head)
+{
+	struct outgoing *out, *tmp;
+
+	list_for_each_safe(out, tmp, head, node)
+		outgoing_unlink(out);
+}
+
+void inflight_drop(struct session *s)
+{
+	list_drop(&s->inflight);
+	list_drop(&s->queue);
+	list_drop(&s->retained);
+}
+
+static void outgoing_unsent(struct outgoing *out)
+{
+	if (!out->sent)
+		return;
+	out->sent = false;
+	out->session->n_unsent++;
+}
+
+void inflight_offline(struct session *s)
+{
+	struct outgoing *out, *tmp;
+
+	list_drop(&s->retained);
+	list_for_each_safe(out, tmp, &s->inflight, node) {
+		if (!out->qos) {
+			outgoing_unlink(out);
+			continue;
+		}
+		/* A result that is still to come is that of the old connection. */
+		if (out->sent || out->pending)
+			out->dup = out->state == OUT_PUBLISH;
+		out->pending = false;
+		outgoing_unsent(out);
+	}
+}
+
+static struct outgoing *find_id(const struct session *s, uint16_t packet_id)
+{
+	struct outgoing *out;
+
+	list_for_each(out, &s->inflight, node)
+		if (out->packet_id == packet_id)
+			return out;
+	return NULL;
+}
+
+/* n_inflight < 65535 guarantees that one is free. */
+static uint16_t next_id(struct session *s)
+{
+	do {
+		if (!++s->packet_id)
+			s->packet_id = 1;
+	} while (s->n_inflight && find_id(s, s->packet_id));
+	return s->packet_id;
+}
+
+/* Into flight, not yet sent. */
+static void outgoing_start(struct outgoing *out)
+{
+	struct session *s = out->session;
+
+	out->state = OUT_PUBLISH;
+	if (out->qos) {
+		out->packet_id = next_id(s);
+		s->n_inflight++;
+	}
+	s->n_unsent++;
+	list_add_tail(&out->node, &s->inflight);
+}
+
+static void outgoing_queue(struct outgoing *out)
+{
+	struct session *s = out->session;
+
+	out->state = OUT_QUEUED;
+	s->n_queue++;
+	s->queue_bytes += message_size(out->msg);
+	list_add_tail(&out->node, &s->queue);
+}
+
+static bool queue_has_room(const struct session *s, const struct message *m)
+{
+	const struct conf *conf = conf_get();
+
+	if (conf->max_queued_messages && s->n_queue >= conf->max_queued_messages)
+		return false;
+	return !conf->max_queued_bytes ||
+	       s->queue_bytes + message_size(m) <= conf->max_queued_bytes;
+}
+
+struct outgoing *inflight_add(const struct rib_dest *d, struct message *m, uint8_t qos,
+			      bool retain)
+{
+	struct session *s = d->session;
+	struct outgoing *out;
+	bool now = s->client && s->client->state == CLIENT_OPEN && !s->client->full &&
+		   !s->n_unsent && list_empty(&s->queue) && window_open(s);
+
+	if (!now && !queue_has_room(s, m)) {
+		s->dropped++;
+		return NULL;
+	}
+	out = outgoing_new(s, m, qos, d->subids, d->n_subids);
+	out->retain = retain;
+	if (!now) {
+		outgoing_queue(out);
+		return NULL;
+	}
+	outgoing_start(out);
+	return out;
+}
+
+void inflight_add_retained(struct session *s, struct message *m, uint8_t qos,
+			   uint32_t subid)
+{
+	struct outgoing *out = outgoing_new(s, m, qos, &subid, subid ? 1 : 0);
+
+	out->retain = true;
+	if (qos)
+		outgoing_queue(out);
+	else
+		list_add_tail(&out->node, &s->retained);
+}
+
+static bool can_send(const struct session *s)
+{
+	return s->client && s->client->state == CLIENT_OPEN && !s->client->full;
+}
+
+/* The results of a batch that went out meanwhile may have changed the list. */
+static struct outgoing *next_unsent(const struct session *s)
+{
+	struct outgoing *out;
+
+	if (!s->n_unsent)
+		return NULL;
+	list_for_each(out, &s->inflight, node)
+		if (!out->sent && !out->pending)
+			return out;
+	return NULL;
+}
+
+static struct outgoing *next_queued(struct session *s)
+{
+	struct outgoing *out;
+	uint64_t now = clock_ms();
+
+	for (;;) {
+		if (!list_empty(&s->retained))
+			out = list_first(&s->retained, struct outgoing, node);
+		else if (!list_empty(&s->queue) && window_open(s))
+			out = list_first(&s->queue, struct outgoing, node);
+		else
+			return NULL;
+		if (!message_expired(out->msg, now))
+			return out;
+		outgoing_unlink(out);
+	}
+}
+
+static void outgoing_dequeue(struct outgoing *out)
+{
+	struct session *s = out->session;
+
+	list_del(&out->node);
+	if (out->qos) {
+		s->n_queue--;
+		s->queue_bytes -= message_size(out->msg);
+	}
+	outgoing_start(out);
+}
+
+void inflight_pump(struct session *s)
+{
+	struct outgoing *out;
+
+	while (can_send(s)) {
+		out = next_unsent(s);
+		if (!out) {
+			out = next_queued(s);
+			if (!out)
+				return;
+			outgoing_dequeue(out);
+		}
+		if (out->state == OUT_RELEASED) {
+			out->sent = true;
+			s->n_unsent--;
+			packet_send_ack(s->client, KMQTT_PUBREL, out->packet_id, 0);
+		} else {
+			deliver_outgoing(out);
+		}
+	}
+}
+
+bool inflight_owes(const struct session *s)
+{
+	return s->n_unsent || !list_empty(&s->retained) ||
+	       (!list_empty(&s->queue) && window_open(s));
+}
+
+bool inflight_settled(const struct session *s)
+{
+	return list_empty(&s->inflight) && list_empty(&s->queue) && !s->n_inbound;
+}
+
+bool inflight_puback(struct session *s, uint16_t packet_id)
+{
+	struct outgoing *out = find_id(s, packet_id);
+
+	if (!out || out->qos != 1)
+		return false;
+	outgoing_unlink(out);
+	return true;
+}
+
+bool inflight_pubrec(struct session *s, uint16_t packet_id, bool refused)
+{
+	struct outgoing *out = find_id(s, packet_id);
+
+	if (!out || out->qos != 2)
+		return false;
+	if (refused)
+		outgoing_unlink(out);
+	else
+		out->state = OUT_RELEASED;
+	return true;
+}
+
+bool inflight_pubcomp(struct session *s, uint16_t packet_id)
+{
+	struct outgoing *out = find_id(s, packet_id);
+
+	if (!out || out->state != OUT_RELEASED)
+		return false;
+	outgoing_unlink(out);
+	return true;
+}
+
+void outgoing_result(struct outgoing *out, uint8_t result)
+{
+	struct session *s = out->session;
+
+	if (!s || !out->pending)
+		return;
+	out->pending = false;
+	switch (result) {
+	case KMQTT_DEST_ACCEPTED:
+		out->sent = true;
+		s->n_unsent--;
+		if (!out->qos)
+			outgoing_unlink(out);
+		break;
+	case KMQTT_DEST_FULL:
+		if (s->client)
+			s->client->full = true;
+		break;
+	case KMQTT_DEST_TOO_LARGE:
+	case KMQTT_DEST_DENIED:
+		outgoing_unlink(out);
+		break;
+	}
+}

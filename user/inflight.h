@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Messages to one session: packet ids, Receive Maximum, queue.
+ */
+#ifndef MQTTD_INFLIGHT_H
+#define MQTTD_INFLIGHT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "list.h"
+
+struct message;
+struct rib_dest;
+struct session;
+
+/**
+ * enum outgoing_state - where a message to a client stands
+ * @OUT_QUEUED: waits for room in the window
+ * @OUT_PUBLISH: PUBLISH is to be sent or acknowledged
+ * @OUT_RELEASED: QoS 2: PUBREL was sent, PUBCOMP is to come
+ */
+enum outgoing_state {
+	OUT_QUEUED,
+	OUT_PUBLISH,
+	OUT_RELEASED,
+};
+
+/**
+ * struct outgoing - a message on its way to one session
+ *
+ * Counted, because a delivery whose result is to come may outlive its place
+ * in the session; @session is NULL once it has none.
+ *
+ * @sent: the kernel took it
+ * @pending: in a delivery whose result is to come
+ * @dup: was sent on an earlier connection
+ * @retain: RETAIN flag
+ * @packet_id: 0 for QoS 0
+ */
+struct outgoing {
+	struct list node;
+	unsigned int refs;
+	struct session *session;
+	struct message *msg;
+	enum outgoing_state state;
+	bool sent;
+	bool pending;
+	bool dup;
+	bool retain;
+	uint8_t qos;
+	uint16_t packet_id;
+	unsigned int n_subids;
+	uint32_t subids[];
+};
+
+void inflight_init(struct session *s);
+void inflight_drop(struct session *s);
+/* The connection is gone: what was sent is to be sent again. */
+void inflight_offline(struct session *s);
+
+/*
+ * A message of QoS > 0 for @d->session.  Returns the entry if it is to be
+ * delivered at once, else it was queued, or dropped by the limits.
+ */
+struct outgoing *inflight_add(const struct rib_dest *d, struct message *m, uint8_t qos,
+			      bool retain);
+/* A retained message that a new subscription gets, by inflight_pump(). */
+void inflight_add_retained(struct session *s, struct message *m, uint8_t qos,
+			   uint32_t subid);
+/*
+ * Send what the window and the kernel let out; on a new connection unfinished
+ * PUBLISHes and PUBRELs come first.
+ */
+void inflight_pump(struct session *s);
+/* Is there anything that could be sent now? */
+bool inflight_owes(const struct session *s);
+/* Is nothing outstanding that would be lost with the daemon? */
+bool inflight_settled(const struct session *s);
+
+/* Acknowledgements of the client: is there such a message in that state? */
+bool inflight_puback(struct session *s, uint16_t packet_id);
+bool inflight_pubrec(struct session *s, uint16_t packet_id, bool refused);
+bool inflight_pubcomp(struct session *s, uint16_t packet_id);
+
+struct outgoing *outgoing_get(struct outgoing *out);
+void outgoing_put(struct outgoing *out);
+/* What became of a delivery: enum kmqtt_dest_result. */
+void outgoing_result(struct outgoing *out, uint8_t result);
+
+#endif /* MQTTD_INFLIGHT_H */

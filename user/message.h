@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * An Application Message in the daemon: immutable and counted, shared by the
+ * retained store, queues and deliveries.
+ */
+#ifndef MQTTD_MESSAGE_H
+#define MQTTD_MESSAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/**
+ * struct message - an Application Message
+ * @refs: references
+ * @source: connection of the publisher, 0 = none
+ * @source_id: its client id, for No Local of retained messages, or NULL
+ * @expires: clock_ms() when it expires, 0 = never
+ * @topic: Topic Name with mount point, NUL-terminated
+ * @props: properties that travel on
+ * @payload: payload
+ */
+struct message {
+	unsigned int refs;
+	uint64_t source;
+	char *source_id;
+	uint64_t expires;
+	const char *topic;
+	const uint8_t *props;
+	const uint8_t *payload;
+	uint32_t props_len;
+	uint32_t payload_len;
+	uint16_t topic_len;
+	uint8_t qos;
+	bool retain;
+	uint8_t data[];
+};
+
+/**
+ * struct message_parts - what a message is made of
+ *
+ * The topic is @mount followed by @topic; @props are copied without those
+ * that do not travel.
+ */
+struct message_parts {
+	const char *mount;
+	const uint8_t *topic;
+	size_t topic_len;
+	const uint8_t *props;
+	uint32_t props_len;
+	const uint8_t *payload;
+	uint32_t payload_len;
+	uint64_t expires;
+	uint8_t qos;
+	bool retain;
+};
+
+/* NULL if the topic becomes too long with its mount point. */
+struct message *message_new(const struct message_parts *parts);
+struct message *message_get(struct message *m);
+void message_put(struct message *m);
+/* Bytes it is charged with in queues. */
+size_t message_size(const struct message *m);
+bool message_expired(const struct message *m, uint64_t now);
+
+#endif /* MQTTD_MESSAGE_H */

@@ -1,0 +1,545 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The netlink socket that owns the namespace: batches and their replies.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <linux/genetlink.h>
+
+#include "list.h"
+#include "log.h"
+#include "mem.h"
+#include "nl.h"
+
+#define NL_BATCH_BYTES	(256U * 1024)	/* send when a batch is larger */
+#define NL_SOCKBUF	(8 * 1024 * 1024)
+#define NL_RECV_BYTES	(256U * 1024)
+#define NL_HDRLEN	(MNL_NLMSG_HDRLEN + GENL_HDRLEN)
+
+struct nl_command {
+	uint32_t seq;
+	uint8_t cmd;
+	bool called;
+	nl_done_t done;
+	void *arg;
+};
+
+/* A datagram that was met while looking for replies. */
+struct nl_datagram {
+	struct list node;
+	enum nl_received kind;
+	size_t len;
+	uint8_t data[];
+};
+
+/* What was sent, or will be, in one sendmsg(). */
+struct nl_batch {
+	uint8_t *buf;
+	size_t len, room;
+	struct nl_command *commands;
+	size_t n_commands, commands_room;
+};
+
+static struct {
+	int fd;
+	uint16_t family;
+	uint32_t seq;
+	uint32_t dump_seq;
+	struct nl_batch batch;
+	size_t msg, nest;	/* offsets of the open message and nest */
+	struct list backlog;
+	struct list replies;
+	uint8_t recv_buf[NL_RECV_BYTES];
+} nl = { .fd = -1 };
+
+static void nl_sockopts(void)
+{
+	int size = NL_SOCKBUF, one = 1;
+
+	setsockopt(nl.fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
+	setsockopt(nl.fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
+	setsockopt(nl.fd, SOL_NETLINK, NETLINK_EXT_ACK, &one, sizeof(one));
+	setsockopt(nl.fd, SOL_NETLINK, NETLINK_CAP_ACK, &one, sizeof(one));
+}
+
+static void nl_family_done(void *arg, int error, const struct nlmsghdr *reply,
+			   const char *text)
+{
+	const struct nlattr *tb[CTRL_ATTR_MAX + 1];
+	int *result = arg;
+
+	(void)text;
+	*result = error ? error : -ENOENT;
+	if (error || !reply)
+		return;
+	nl_attrs(reply, tb, CTRL_ATTR_MAX);
+	if (!tb[CTRL_ATTR_FAMILY_ID])
+		return;
+	nl.family = nl_u16(tb[CTRL_ATTR_FAMILY_ID]);
+	*result = 0;
+}
+
+int nl_open(void)
+{
+	struct sockaddr_nl addr = { .nl_family = AF_NETLINK };
+	int error = -ENOENT;
+
+	list_init(&nl.backlog);
+	list_init(&nl.replies);
+	nl.fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
+		       NETLINK_GENERIC);
+	if (nl.fd < 0)
+		return -errno;
+	nl_sockopts();
+	if (bind(nl.fd, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
+		error = -errno;
+		nl_close();
+		return error;
+	}
+	nl.family = GENL_ID_CTRL;
+	nl_begin(CTRL_CMD_GETFAMILY);
+	nl_put_str(CTRL_ATTR_FAMILY_NAME, KMQTT_GENL_NAME);
+	nl_end(nl_family_done, &error);
+	nl_flush();
+	if (error)
+		nl_close();
+	return error;
+}
+
+static void datagrams_free(struct list *head)
+{
+	struct nl_datagram *d, *tmp;
+
+	list_for_each_safe(d, tmp, head, node) {
+		list_del(&d->node);
+		free(d);
+	}
+}
+
+void nl_close(void)
+{
+	if (nl.fd < 0)
+		return;
+	close(nl.fd);
+	nl.fd = -1;
+	datagrams_free(&nl.backlog);
+	datagrams_free(&nl.replies);
+	free(nl.batch.buf);
+	free(nl.batch.commands);
+	memset(&nl.batch, 0, sizeof(nl.batch));
+	nl.dump_seq = 0;
+}
+
+int nl_fd(void)
+{
+	return nl.fd;
+}
+
+/* Room for @len more bytes at the end of the batch. */
+static void *batch_reserve(size_t len)
+{
+	struct nl_batch *b = &nl.batch;
+
+	if (b->len + len > b->room) {
+		while (b->len + len > b->room)
+			b->room = b->room ? b->room * 2 : 2 * NL_BATCH_BYTES;
+		b->buf = mem_realloc(b->buf, b->room);
+	}
+	memset(b->buf + b->len, 0, len);
+	b->len += len;
+	return b->buf + b->len - len;
+}
+
+static struct nlmsghdr *nl_header(void)
+{
+	return (struct nlmsghdr *)(nl.batch.buf + nl.msg);
+}
+
+void nl_begin(uint8_t cmd)
+{
+	struct nl_batch *b = &nl.batch;
+	struct nl_command *c;
+	struct genlmsghdr *genl;
+	struct nlmsghdr *h;
+
+	if (b->len > NL_BATCH_BYTES)
+		nl_flush();
+	if (b->n_commands == b->commands_room) {
+		b->commands_room = b->commands_room ? b->commands_room * 2 : 256;
+		b->commands = mem_realloc(b->commands, b->commands_room * sizeof(*c));
+	}
+	c = &b->commands[b->n_commands++];
+	*c = (struct nl_command){ .cmd = cmd };
+	/* 0 is the kernel's: notifications. */
+	if (!++nl.seq)
+		nl.seq = 1;
+	c->seq = nl.seq;
+	nl.msg = b->len;
+	h = batch_reserve(NL_HDRLEN);
+	h->nlmsg_type = nl.family;
+	h->nlmsg_flags = NLM_F_REQUEST;
+	h->nlmsg_seq = c->seq;
+	genl = mnl_nlmsg_get_payload(h);
+	genl->cmd = cmd;
+	genl->version = KMQTT_GENL_VERSION;
+}
+
+void nl_put(uint16_t type, const void *data, size_t len)
+{
+	struct nlattr *a = batch_reserve(MNL_ALIGN(MNL_ATTR_HDRLEN + len));
+
+	a->nla_type = type;
+	a->nla_len = (uint16_t)(MNL_ATTR_HDRLEN + len);
+	if (len)
+		memcpy(mnl_attr_get_payload(a), data, len);
+}
+
+void nl_put_u8(uint16_t type, uint8_t value)
+{
+	nl_put(type, &value, sizeof(value));
+}
+
+void nl_put_u16(uint16_t type, uint16_t value)
+{
+	nl_put(type, &value, sizeof(value));
+}
+
+void nl_put_u32(uint16_t type, uint32_t value)
+{
+	nl_put(type, &value, sizeof(value));
+}
+
+void nl_put_u64(uint16_t type, uint64_t value)
+{
+	nl_put(type, &value, sizeof(value));
+}
+
+void nl_put_str(uint16_t type, const char *s)
+{
+	nl_put(type, s, strlen(s) + 1);
+}
+
+void nl_nest_begin(uint16_t type)
+{
+	nl.nest = nl.batch.len;
+	nl_put(type | NLA_F_NESTED, NULL, 0);
+}
+
+void nl_nest_end(void)
+{
+	struct nlattr *a = (struct nlattr *)(nl.batch.buf + nl.nest);
+
+	a->nla_len = (uint16_t)(nl.batch.len - nl.nest);
+}
+
+void nl_end(nl_done_t done, void *arg)
+{
+	struct nl_command *c = &nl.batch.commands[nl.batch.n_commands - 1];
+
+	nl_header()->nlmsg_len = (uint32_t)(nl.batch.len - nl.msg);
+	c->done = done;
+	c->arg = arg;
+}
+
+bool nl_pending(void)
+{
+	return nl.batch.n_commands > 0;
+}
+
+/* The kernel's words for a refusal, or "". */
+static const char *extack_text(const struct nlmsghdr *h)
+{
+	const struct nlmsgerr *err = mnl_nlmsg_get_payload(h);
+	size_t offset = sizeof(*err);
+	const struct nlattr *a;
+
+	if (!(h->nlmsg_flags & NLM_F_ACK_TLVS))
+		return "";
+	if (!(h->nlmsg_flags & NLM_F_CAPPED))
+		offset += MNL_ALIGN(err->msg.nlmsg_len - MNL_NLMSG_HDRLEN);
+	mnl_attr_for_each(a, h, offset) {
+		if (mnl_attr_get_type(a) == NLMSGERR_ATTR_MSG)
+			return mnl_attr_get_str(a);
+	}
+	return "";
+}
+
+static enum nl_received classify(const struct nlmsghdr *h)
+{
+	const struct genlmsghdr *genl = mnl_nlmsg_get_payload(h);
+
+	if (h->nlmsg_type == nl.family && !h->nlmsg_seq &&
+	    genl->cmd == KMQTT_CMD_READY)
+		return NL_READY;
+	if (nl.dump_seq && h->nlmsg_seq == nl.dump_seq)
+		return NL_DUMP_END;	/* of the dump; whether its end, is seen later */
+	return NL_MESSAGES;
+}
+
+/* Take one datagram off the socket; NULL if none is there. */
+static struct nl_datagram *datagram_read(void)
+{
+	struct nl_datagram *d;
+	ssize_t n;
+
+	do {
+		n = recv(nl.fd, nl.recv_buf, sizeof(nl.recv_buf), MSG_DONTWAIT);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0 && errno != ENOBUFS)
+		return NULL;
+	if (n < 0)
+		n = 0;
+	d = mem_zalloc(sizeof(*d) + (size_t)n);
+	d->len = (size_t)n;
+	if (n)
+		memcpy(d->data, nl.recv_buf, (size_t)n);
+	if (!mnl_nlmsg_ok((struct nlmsghdr *)d->data, (int)n))
+		d->kind = NL_LOST;
+	else
+		d->kind = classify((struct nlmsghdr *)d->data);
+	return d;
+}
+
+/* Read until the reply to @last is among the replies. */
+static void replies_collect(uint32_t last, struct list *replies)
+{
+	struct nl_datagram *d;
+
+	while ((d = datagram_read())) {
+		const struct nlmsghdr *h = (struct nlmsghdr *)d->data;
+
+		if (d->kind != NL_MESSAGES) {
+			list_add_tail(&d->node, &nl.backlog);
+			continue;
+		}
+		list_add_tail(&d->node, replies);
+		if (h->nlmsg_type == NLMSG_ERROR && h->nlmsg_seq == last)
+			break;
+	}
+}
+
+static struct nl_command *command_find(struct nl_batch *b, uint32_t seq)
+{
+	size_t i;
+
+	/* Numbers are consecutive but for the skipped 0. */
+	i = seq - b->commands[0].seq;
+	if (i < b->n_commands && b->commands[i].seq == seq)
+		return &b->commands[i];
+	for (i = 0; i < b->n_commands; i++)
+		if (b->commands[i].seq == seq)
+			return &b->commands[i];
+	return NULL;
+}
+
+static void command_done(struct nl_command *c, int error,
+			 const struct nlmsghdr *reply, const char *text)
+{
+	if (c->called)
+		return;
+	c->called = true;
+	if (c->done)
+		c->done(c->arg, error, reply, text);
+	else if (error && error != -ENOENT && error != -ESHUTDOWN)
+		log_warning("kernel refused command %u: %s%s%s", c->cmd,
+			    strerror(-error), *text ? ": " : "", text);
+}
+
+static void reply_handle(struct nl_batch *b, const struct nlmsghdr *h)
+{
+	struct nl_command *c = command_find(b, h->nlmsg_seq);
+
+	if (!c)
+		return;
+	if (h->nlmsg_type == NLMSG_ERROR) {
+		const struct nlmsgerr *err = mnl_nlmsg_get_payload(h);
+
+		command_done(c, err->error, NULL, err->error ? extack_text(h) : "");
+	} else {
+		command_done(c, 0, h, "");
+	}
+}
+
+static int batch_send(struct nl_batch *b)
+{
+	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
+	ssize_t n;
+
+	do {
+		n = sendto(nl.fd, b->buf, b->len, MSG_DONTWAIT,
+			   (struct sockaddr *)&kernel, sizeof(kernel));
+	} while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : 0;
+}
+
+/* Keep the buffers of a batch that was sent for the next. */
+static void batch_recycle(struct nl_batch *b)
+{
+	if (nl.batch.buf || b->room > 4 * NL_BATCH_BYTES) {
+		free(b->buf);
+		free(b->commands);
+		return;
+	}
+	b->len = 0;
+	b->n_commands = 0;
+	nl.batch = *b;
+}
+
+void nl_flush(void)
+{
+	struct nl_datagram *d, *tmp;
+	struct nl_batch b = nl.batch;
+	struct list replies;
+	int error;
+	size_t i;
+
+	if (!b.n_commands)
+		return;
+	memset(&nl.batch, 0, sizeof(nl.batch));
+	list_init(&replies);
+	/* The acknowledgement of the last tells that all replies are there. */
+	((struct nlmsghdr *)(b.buf + nl.msg))->nlmsg_flags |= NLM_F_ACK;
+	error = batch_send(&b);
+	if (error)
+		log_err("cannot send to the kernel: %s", strerror(-error));
+	else
+		replies_collect(b.commands[b.n_commands - 1].seq, &replies);
+	list_for_each_safe(d, tmp, &replies, node) {
+		reply_handle(&b, (struct nlmsghdr *)d->data);
+		list_del(&d->node);
+		free(d);
+	}
+	/* Silence is success if the last acknowledgement came. */
+	if (!error && !b.commands[b.n_commands - 1].called)
+		error = -ENOBUFS;
+	for (i = 0; i < b.n_commands; i++)
+		command_done(&b.commands[i], error, NULL, "");
+	batch_recycle(&b);
+}
+
+void nl_dump_start(uint8_t cmd)
+{
+	int error;
+
+	nl_flush();
+	nl_begin(cmd);
+	nl_end(NULL, NULL);
+	nl_header()->nlmsg_flags |= NLM_F_DUMP;
+	nl.dump_seq = nl.seq;
+	error = batch_send(&nl.batch);
+	if (error)
+		log_err("cannot send to the kernel: %s", strerror(-error));
+	nl.batch.len = 0;
+	nl.batch.n_commands = 0;
+}
+
+/* The messages of one datagram of the dump. */
+static enum nl_received dump_part(const struct nl_datagram *d, nl_dump_t each, void *arg)
+{
+	const struct nlmsghdr *h = (const struct nlmsghdr *)d->data;
+	int left = (int)d->len;
+
+	for (; mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left)) {
+		if (h->nlmsg_type == NLMSG_DONE) {
+			nl.dump_seq = 0;
+			return NL_DUMP_END;
+		}
+		if (h->nlmsg_type == NLMSG_ERROR) {
+			const struct nlmsgerr *err = mnl_nlmsg_get_payload(h);
+
+			log_warning("kernel refused a dump: %s%s%s", strerror(-err->error),
+				    *extack_text(h) ? ": " : "", extack_text(h));
+			nl.dump_seq = 0;
+			return NL_LOST;
+		}
+		each(h, arg);
+	}
+	return NL_MESSAGES;
+}
+
+bool nl_backlog(void)
+{
+	return !list_empty(&nl.backlog);
+}
+
+bool nl_dumping(void)
+{
+	return nl.dump_seq != 0;
+}
+
+enum nl_received nl_receive(nl_dump_t each, void *arg)
+{
+	struct nl_datagram *d;
+	enum nl_received r;
+
+	if (!list_empty(&nl.backlog)) {
+		d = list_first(&nl.backlog, struct nl_datagram, node);
+		list_del(&d->node);
+	} else {
+		d = datagram_read();
+	}
+	if (!d)
+		return NL_NOTHING;
+	r = d->kind;
+	if (r == NL_DUMP_END)
+		r = dump_part(d, each, arg);
+	free(d);
+	return r;
+}
+
+void nl_attrs(const struct nlmsghdr *msg, const struct nlattr **tb, uint16_t max)
+{
+	const struct nlattr *a;
+
+	memset(tb, 0, (max + 1U) * sizeof(*tb));
+	mnl_attr_for_each(a, msg, GENL_HDRLEN) {
+		if (mnl_attr_get_type(a) <= max)
+			tb[mnl_attr_get_type(a)] = a;
+	}
+}
+
+void nl_nested(const struct nlattr *nest, const struct nlattr **tb, uint16_t max)
+{
+	const struct nlattr *a;
+
+	memset(tb, 0, (max + 1U) * sizeof(*tb));
+	mnl_attr_for_each_nested(a, nest) {
+		if (mnl_attr_get_type(a) <= max)
+			tb[mnl_attr_get_type(a)] = a;
+	}
+}
+
+uint64_t nl_u64(const struct nlattr *a)
+{
+	return a && mnl_attr_get_payload_len(a) >= 8 ? mnl_attr_get_u64(a) : 0;
+}
+
+uint32_t nl_u32(const struct nlattr *a)
+{
+	return a && mnl_attr_get_payload_len(a) >= 4 ? mnl_attr_get_u32(a) : 0;
+}
+
+uint16_t nl_u16(const struct nlattr *a)
+{
+	return a && mnl_attr_get_payload_len(a) >= 2 ? mnl_attr_get_u16(a) : 0;
+}
+
+uint8_t nl_u8(const struct nlattr *a)
+{
+	return a && mnl_attr_get_payload_len(a) >= 1 ? mnl_attr_get_u8(a) : 0;
+}
+
+int nl_dump(uint8_t cmd, nl_dump_t each, void *arg)
+{
+	enum nl_received r;
+
+	nl_flush();
+	nl_dump_start(cmd);
+	do {
+		r = nl_receive(each, arg);
+	} while (r == NL_MESSAGES || r == NL_READY);
+	return r == NL_DUMP_END ? 0 : -ENOBUFS;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The netlink socket that owns the namespace.  Commands are gathered and sent
+ * in batches; the kernel executes them inside the send, so that their replies
+ * are there when it returns and nothing ever waits.
+ */
+#ifndef MQTTD_NL_H
+#define MQTTD_NL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <libmnl/libmnl.h>
+
+#include "kmqtt.h"
+
+/* Payload bytes in one message; larger payloads go in pieces. */
+#define NL_PIECE_BYTES	(8U * KMQTT_PIECE_MAX)
+
+/*
+ * Called exactly once per command, from nl_flush(): @error is 0 or -errno
+ * (-ENOBUFS: the reply was lost, so nothing is known); @reply is the reply
+ * message, if the command has one; @text the kernel's reason of a refusal.
+ * It may begin commands, they go out with the next flush.
+ */
+typedef void (*nl_done_t)(void *arg, int error, const struct nlmsghdr *reply,
+			  const char *text);
+
+/* Called for every message of a dump. */
+typedef void (*nl_dump_t)(const struct nlmsghdr *msg, void *arg);
+
+/* Open the socket and find the family.  0 or -errno. */
+int nl_open(void);
+void nl_close(void);
+int nl_fd(void);
+
+/*
+ * Begin a command; the attributes are put into it until nl_end().  A batch
+ * that has grown large is sent first.
+ */
+void nl_begin(uint8_t cmd);
+void nl_put(uint16_t type, const void *data, size_t len);
+void nl_put_u8(uint16_t type, uint8_t value);
+void nl_put_u16(uint16_t type, uint16_t value);
+void nl_put_u32(uint16_t type, uint32_t value);
+void nl_put_u64(uint16_t type, uint64_t value);
+void nl_put_str(uint16_t type, const char *s);
+/* Nests do not nest in each other. */
+void nl_nest_begin(uint16_t type);
+void nl_nest_end(void);
+/* @done may be NULL: refusals are then logged. */
+void nl_end(nl_done_t done, void *arg);
+
+/* Send what was gathered and hand out the results. */
+void nl_flush(void);
+/* Is anything waiting for nl_flush()? */
+bool nl_pending(void);
+
+/* Run a whole dump at once: for the start, when no other dump is open. */
+int nl_dump(uint8_t cmd, nl_dump_t each, void *arg);
+
+/* Ask for a dump whose messages nl_receive() will hand out. */
+void nl_dump_start(uint8_t cmd);
+
+/**
+ * enum nl_received - what nl_receive() found
+ * @NL_NOTHING: nothing there at present
+ * @NL_MESSAGES: messages were handed out
+ * @NL_DUMP_END: the dump of nl_dump_start() ended
+ * @NL_READY: the kernel has events
+ * @NL_LOST: messages were lost, the dump perhaps among them
+ */
+enum nl_received {
+	NL_NOTHING,
+	NL_MESSAGES,
+	NL_DUMP_END,
+	NL_READY,
+	NL_LOST,
+};
+
+/* Take one datagram off the socket. */
+enum nl_received nl_receive(nl_dump_t each, void *arg);
+
+/* Are datagrams waiting that were read while looking for replies? */
+bool nl_backlog(void);
+/* Is the dump of nl_dump_start() still going on? */
+bool nl_dumping(void);
+
+/* Attributes of a message into a table of @max + 1 pointers. */
+void nl_attrs(const struct nlmsghdr *msg, const struct nlattr **tb, uint16_t max);
+void nl_nested(const struct nlattr *nest, const struct nlattr **tb, uint16_t max);
+uint64_t nl_u64(const struct nlattr *a);
+uint32_t nl_u32(const struct nlattr *a);
+uint16_t nl_u16(const struct nlattr *a);
+uint8_t nl_u8(const struct nlattr *a);
+
+#endif /* MQTTD_NL_H */

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Control packets other than PUBLISH: taken apart and put together.
+ */
+#ifndef MQTTD_PACKET_H
+#define MQTTD_PACKET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "frame.h"
+
+struct client;
+
+/**
+ * struct packet_str - a string or binary data inside a packet
+ * @p: NULL if it is absent
+ * @len: its length
+ */
+struct packet_str {
+	const uint8_t *p;
+	size_t len;
+};
+
+/**
+ * struct packet_connect - a CONNECT (3.1); pointers into the packet
+ *
+ * In 3.x the fields that only 5.0 has hold what 3.x means: @receive_max 65535
+ * and 0 elsewhere.
+ */
+struct packet_connect {
+	uint8_t level;
+	bool clean;
+	bool will_retain;
+	bool has_will;
+	bool has_auth;
+	bool has_will_expiry;
+	bool problem_info;
+	uint8_t will_qos;
+	uint16_t keepalive;
+	uint16_t receive_max;
+	uint16_t alias_max;
+	uint32_t max_packet;
+	uint32_t session_expiry;
+	uint32_t will_delay;
+	uint32_t will_expiry;
+	struct packet_str id;
+	struct packet_str username;
+	struct packet_str password;
+	struct packet_str will_topic;
+	struct packet_str will_payload;
+	struct packet_str will_props;
+};
+
+/*
+ * Return 0 or a reason code; KMQTT_RC_UNSUPPORTED_VERSION for a known protocol
+ * name with a level we do not speak.  @c->level is set as far as it is known,
+ * else 0.
+ */
+int packet_connect_parse(const uint8_t *body, size_t len, struct packet_connect *c);
+
+/**
+ * struct packet_filters - cursor over the payload of SUBSCRIBE or UNSUBSCRIBE
+ * @p: next topic filter
+ * @end: end of the packet
+ * @subscribe: each filter is followed by its options
+ * @packet_id: Packet Identifier
+ * @subid: Subscription Identifier, 0 = none
+ */
+struct packet_filters {
+	const uint8_t *p, *end;
+	bool subscribe;
+	uint8_t level;
+	uint16_t packet_id;
+	uint32_t subid;
+};
+
+/* One filter; @options as on the wire. */
+struct packet_filter {
+	struct packet_str filter;
+	uint8_t options;
+};
+
+/* Judge the whole packet, count its filters.  0 or a reason code. */
+int packet_filters_parse(const struct kmqtt_fixed *fix, const uint8_t *body,
+			 uint8_t level, struct packet_filters *f, unsigned int *n);
+/* The next filter of a packet that packet_filters_parse() passed. */
+bool packet_filters_next(struct packet_filters *f, struct packet_filter *filter);
+
+/* PUBACK, PUBREC, PUBREL, PUBCOMP.  0 or a reason code of the fault. */
+int packet_ack_parse(const struct kmqtt_fixed *fix, const uint8_t *body, uint8_t level,
+		     uint16_t *packet_id, uint8_t *reason);
+
+#define PACKET_ACK_MAX	5
+/* Write an acknowledgement of type @type; returns its length. */
+size_t packet_ack_put(uint8_t buf[PACKET_ACK_MAX], uint8_t type, uint8_t level,
+		      uint16_t packet_id, uint8_t reason);
+/* The same, sent on its own account. */
+void packet_send_ack(const struct client *c, uint8_t type, uint16_t packet_id,
+		     uint8_t reason);
+
+#define PACKET_DISCONNECT_MAX	4
+/* A 5.0 DISCONNECT. */
+size_t packet_disconnect_put(uint8_t buf[PACKET_DISCONNECT_MAX], uint8_t reason);
+
+/**
+ * struct packet_buf - a packet that is being put together
+ *
+ * Zero it to begin; packet_finish() puts the fixed header before what was
+ * written; packet_buf_free() frees it.
+ */
+struct packet_buf {
+	uint8_t *buf;
+	size_t len, room;
+};
+
+void packet_put(struct packet_buf *b, const void *data, size_t len);
+void packet_put8(struct packet_buf *b, uint8_t v);
+void packet_put16(struct packet_buf *b, uint16_t v);
+void packet_put32(struct packet_buf *b, uint32_t v);
+void packet_put_varint(struct packet_buf *b, uint32_t v);
+void packet_put_str(struct packet_buf *b, const char *s);
+/* Returns the whole packet and its length. */
+const uint8_t *packet_finish(struct packet_buf *b, uint8_t type, size_t *len);
+void packet_buf_free(struct packet_buf *b);
+
+#endif /* MQTTD_PACKET_H */

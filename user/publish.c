@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Where a message goes.
+ */
+#include <stdlib.h>
+
+#include "client.h"
+#include "conf.h"
+#include "deliver.h"
+#include "inflight.h"
+#include "kmqtt.h"
+#include "mem.h"
+#include "message.h"
+#include "publish.h"
+#include "retain.h"
+#include "session.h"
+
+void publish_match(struct message *m, const struct session *source,
+		   struct rib_dests *dests)
+{
+	if (m->retain)
+		retain_set(m);
+	rib_match(m->topic, m->topic_len, source, dests);
+}
+
+/* Fill in @v; false if this destination gets nothing from here and now. */
+static bool dest_delivery(const struct rib_dest *d, struct message *m, struct delivery *v)
+{
+	bool retain = m->retain && d->rap;
+	uint8_t qos = d->qos < m->qos || conf_get()->upgrade_outgoing_qos ? d->qos : m->qos;
+	struct client *c = d->session->client;
+
+	*v = (struct delivery){ .flags = KMQTT_DEST_F_LIVE };
+	if (retain)
+		v->flags |= KMQTT_DEST_F_RETAIN;
+	if (qos) {
+		v->out = inflight_add(d, m, qos, retain);
+		if (!v->out)
+			return false;
+		v->flags |= KMQTT_DEST_F_VOLATILE;
+	} else if (!c || c->state != CLIENT_OPEN) {
+		return false;
+	}
+	v->conn = c->conn;
+	v->subids = d->subids;
+	v->n_subids = d->n_subids;
+	return true;
+}
+
+void publish_send(struct message *m, struct rib_dests *dests, const struct answer *a)
+{
+	struct delivery *v = mem_zalloc(dests->n * sizeof(*v));
+	size_t i, n = 0;
+
+	for (i = 0; i < dests->n; i++)
+		if (dest_delivery(&dests->v[i], m, &v[n]))
+			n++;
+	deliver_publish(m, v, n, a);
+	free(v);
+	rib_dests_free(dests);
+}
+
+void publish(struct message *m, const struct session *source, const struct answer *a)
+{
+	struct rib_dests dests = { 0 };
+
+	if (!m->qos) {
+		if (m->retain)
+			retain_set(m);
+		deliver_inject(m, a);
+		return;
+	}
+	publish_match(m, source, &dests);
+	publish_send(m, &dests, a);
+}

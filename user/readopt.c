@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Re-adoption (SEAM 4.6, 4.7).
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client.h"
+#include "cookie.h"
+#include "event.h"
+#include "inflight.h"
+#include "kmqtt.h"
+#include "log.h"
+#include "mem.h"
+#include "nl.h"
+#include "packet.h"
+#include "readopt.h"
+#include "rib.h"
+#include "session.h"
+#include "will.h"
+
+/* A connection to be closed: its state is not known well enough to go on. */
+struct doomed {
+	struct list node;
+	uint64_t conn;
+};
+
+struct takeover {
+	size_t adopted;
+	size_t routes;
+	struct list doomed;
+};
+
+static char *attr_strdup(const struct nlattr *a)
+{
+	return mem_strndup(mnl_attr_get_payload(a), mnl_attr_get_payload_len(a));
+}
+
+static void doom(struct takeover *t, uint64_t conn)
+{
+	struct doomed *d = mem_zalloc(sizeof(*d));
+
+	d->conn = conn;
+	list_add_tail(&d->node, &t->doomed);
+}
+
+static void adopt_will(struct client *c, const struct nlattr *a,
+		       const struct cookie *cookie)
+{
+	if (a)
+		c->will = will_decode(mnl_attr_get_payload(a), mnl_attr_get_payload_len(a),
+				      c->id);
+	if ((a && !c->will) || cookie->flags & COOKIE_F_WILL_LOST)
+		log_warning("the will of client %s was lost with the former mqttd", c->id);
+}
+
+/* An accepted connection gets its session back. */
+static void adopt_session(struct takeover *t, struct client *c,
+			  const struct nlattr *const *tb)
+{
+	const struct nlattr *a = tb[KMQTT_A_COOKIE];
+	struct cookie cookie = { .window = 1 };
+	struct session *s;
+	char *id;
+
+	id = attr_strdup(tb[KMQTT_A_CLIENT_ID]);
+	client_name(c, id);
+	free(id);
+	if (tb[KMQTT_A_USERNAME])
+		c->username = attr_strdup(tb[KMQTT_A_USERNAME]);
+	if (!a || !cookie_decode(&cookie, mnl_attr_get_payload(a),
+				 mnl_attr_get_payload_len(a)))
+		doom(t, c->conn);
+	else if (nl_u32(tb[KMQTT_A_CONN_FLAGS]) & KMQTT_CONN_F_VOLATILE)
+		doom(t, c->conn);
+	s = session_new(c->id);
+	s->expiry = cookie.session_expiry;
+	s->window = cookie.window;
+	c->session = s;
+	c->session_expiry = cookie.connect_expiry;
+	c->connected_at = cookie.connected_at;
+	c->keepalive = nl_u16(tb[KMQTT_A_KEEPALIVE]);
+	adopt_will(c, tb[KMQTT_A_WILL], &cookie);
+	session_online(s, c);
+}
+
+static void adopt_conn(const struct nlmsghdr *msg, void *arg)
+{
+	const struct nlattr *tb[KMQTT_A_MAX + 1];
+	struct takeover *t = arg;
+	struct client *c;
+	uint8_t state;
+	char *peer;
+
+	nl_attrs(msg, tb, KMQTT_A_MAX);
+	if (!tb[KMQTT_A_CONN])
+		return;
+	peer = tb[KMQTT_A_PEER] ? attr_strdup(tb[KMQTT_A_PEER]) : NULL;
+	c = client_new(nl_u64(tb[KMQTT_A_CONN]), nl_u32(tb[KMQTT_A_LISTENER]),
+		       peer ? peer : "");
+	free(peer);
+	c->adopted = true;
+	c->protocol = nl_u8(tb[KMQTT_A_PROTOCOL]);
+	state = nl_u8(tb[KMQTT_A_STATE]);
+	if (state == KMQTT_STATE_OPEN)
+		c->state = CLIENT_OPEN;
+	else if (state == KMQTT_STATE_CONNECTING)
+		c->state = CLIENT_ATTACHED;
+	else
+		c->state = CLIENT_CLOSING;
+	if (state != KMQTT_STATE_CONNECTING && tb[KMQTT_A_CLIENT_ID])
+		adopt_session(t, c, tb);
+	if (c->session && nl_u32(tb[KMQTT_A_CONN_FLAGS]) & KMQTT_CONN_F_GATE_SHUT)
+		client_gate_shut(c);
+	t->adopted++;
+}
+
+static void adopt_route(const struct nlmsghdr *msg, void *arg)
+{
+	const struct nlattr *tb[KMQTT_A_MAX + 1];
+	struct takeover *t = arg;
+	struct rib_options opts;
+	char *filter, *share;
+	struct client *c;
+	bool existed;
+
+	nl_attrs(msg, tb, KMQTT_A_MAX);
+	c = client_find(nl_u64(tb[KMQTT_A_CONN]));
+	if (!c || !c->session || !tb[KMQTT_A_FILTER])
+		return;
+	opts.flags = nl_u32(tb[KMQTT_A_ROUTE_FLAGS]) &
+		     (KMQTT_ROUTE_F_NO_LOCAL | KMQTT_ROUTE_F_RETAIN_AS_PUBLISHED |
+		      KMQTT_ROUTE_F_RH_MASK);
+	opts.subid = nl_u32(tb[KMQTT_A_SUBID]);
+	opts.qos = nl_u8(tb[KMQTT_A_MAX_QOS]);
+	filter = attr_strdup(tb[KMQTT_A_FILTER]);
+	share = tb[KMQTT_A_SHARE] ? attr_strdup(tb[KMQTT_A_SHARE]) : NULL;
+	rib_add(c->session, share, filter, &opts, &existed);
+	free(filter);
+	free(share);
+	t->routes++;
+}
+
+/*
+ * They were owed QoS 1/2 messages that died with the daemon: the session ends,
+ * so that nobody believes in one that has lost messages.
+ */
+static void close_doomed(struct takeover *t)
+{
+	struct doomed *d, *tmp;
+
+	list_for_each_safe(d, tmp, &t->doomed, node) {
+		struct client *c = client_find(d->conn);
+
+		c->session->expiry = 0;
+		if (c->state == CLIENT_OPEN)
+			client_close(c, 0, KMQTT_CLOSE_DAEMON,
+				     KMQTT_RC_SERVER_SHUTTING_DOWN);
+		list_del(&d->node);
+		free(d);
+	}
+}
+
+int readopt(void)
+{
+	struct takeover t = { 0 };
+	int error;
+
+	list_init(&t.doomed);
+	error = nl_dump(KMQTT_CMD_CONN_GET, adopt_conn, &t);
+	if (!error)
+		error = nl_dump(KMQTT_CMD_ROUTE_GET, adopt_route, &t);
+	close_doomed(&t);
+	if (error)
+		return error;
+	/* The gates of the adopted open after this, when the turn is settled. */
+	error = event_replay();
+	if (t.adopted)
+		log_notice("adopted %zu connections with %zu routes", t.adopted, t.routes);
+	return error;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The retained store.
+ */
+#ifndef MQTTD_RETAIN_H
+#define MQTTD_RETAIN_H
+
+#include <stddef.h>
+
+struct message;
+
+void retain_init(void);
+/* Store @m, or with an empty payload forget what its topic has. */
+void retain_set(struct message *m);
+size_t retain_count(void);
+
+typedef void (*retain_each_t)(struct message *m, void *arg);
+
+/* Every unexpired message whose topic @filter matches; forgets expired ones. */
+void retain_match(const char *filter, retain_each_t each, void *arg);
+void retain_free(void);
+
+#endif /* MQTTD_RETAIN_H */

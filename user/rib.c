@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The RIB: all subscriptions.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "kmqtt.h"
+#include "mem.h"
+#include "rib.h"
+#include "session.h"
+#include "topic.h"
+#include "ttree.h"
+
+/* Members of "$share/NAME/FILTER"; the next to be chosen comes first. */
+struct share_group {
+	struct list node;
+	struct list members;
+	char name[];
+};
+
+/* What hangs on a node of the tree. */
+struct subscribers {
+	struct list plain;
+	struct list groups;
+};
+
+/* A walk over the tree for one topic. */
+struct match {
+	struct rib_dests *dests;
+	const struct session *source;
+	uint64_t mark;
+};
+
+static struct ttree rib;
+static size_t rib_subscriptions;
+static uint64_t rib_mark;
+
+void rib_init(void)
+{
+	ttree_init(&rib);
+}
+
+size_t rib_count(void)
+{
+	return rib_subscriptions;
+}
+
+static bool same_share(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : a == b;
+}
+
+struct subscription *rib_find(const struct session *s, const char *share,
+			      const char *filter)
+{
+	struct tnode *node = ttree_find(&rib, filter, strlen(filter));
+	struct subscribers *subs = node ? node->data : NULL;
+	struct subscription *sub;
+	struct share_group *g;
+
+	if (!subs)
+		return NULL;
+	if (!share) {
+		list_for_each(sub, &subs->plain, by_node)
+			if (sub->session == s)
+				return sub;
+		return NULL;
+	}
+	list_for_each(g, &subs->groups, node) {
+		if (!same_share(g->name, share))
+			continue;
+		list_for_each(sub, &g->members, by_node)
+			if (sub->session == s)
+				return sub;
+	}
+	return NULL;
+}
+
+static struct share_group *group_make(struct subscribers *subs, const char *name)
+{
+	struct share_group *g;
+
+	list_for_each(g, &subs->groups, node)
+		if (!strcmp(g->name, name))
+			return g;
+	g = mem_zalloc(sizeof(*g) + strlen(name) + 1);
+	memcpy(g->name, name, strlen(name) + 1);
+	list_init(&g->members);
+	list_add_tail(&g->node, &subs->groups);
+	return g;
+}
+
+static struct subscription *sub_new(struct session *s, const char *share,
+				    const char *filter)
+{
+	struct tnode *node = ttree_make(&rib, filter, strlen(filter));
+	struct subscription *sub = mem_zalloc(sizeof(*sub));
+	struct subscribers *subs = node->data;
+
+	if (!subs) {
+		subs = mem_zalloc(sizeof(*subs));
+		list_init(&subs->plain);
+		list_init(&subs->groups);
+		node->data = subs;
+	}
+	sub->session = s;
+	sub->node = node;
+	sub->filter = mem_strndup(filter, strlen(filter));
+	if (share) {
+		sub->share = mem_strndup(share, strlen(share));
+		sub->share_group = group_make(subs, share);
+		list_add_tail(&sub->by_node, &sub->share_group->members);
+	} else {
+		list_add_tail(&sub->by_node, &subs->plain);
+	}
+	list_add_tail(&sub->by_session, &s->subs);
+	rib_subscriptions++;
+	return sub;
+}
+
+struct subscription *rib_add(struct session *s, const char *share, const char *filter,
+			     const struct rib_options *opts, bool *existed)
+{
+	struct subscription *sub = rib_find(s, share, filter);
+
+	*existed = sub;
+	if (!sub)
+		sub = sub_new(s, share, filter);
+	sub->subid = opts->subid;
+	sub->flags = opts->flags;
+	sub->qos = opts->qos;
+	return sub;
+}
+
+void rib_del(struct subscription *sub)
+{
+	struct subscribers *subs = sub->node->data;
+
+	list_del(&sub->by_session);
+	list_del(&sub->by_node);
+	if (sub->share_group && list_empty(&sub->share_group->members)) {
+		list_del(&sub->share_group->node);
+		free(sub->share_group);
+	}
+	if (list_empty(&subs->plain) && list_empty(&subs->groups)) {
+		free(subs);
+		sub->node->data = NULL;
+		ttree_trim(&rib, sub->node);
+	}
+	free(sub->share);
+	free(sub->filter);
+	free(sub);
+	rib_subscriptions--;
+}
+
+static struct rib_dest *dest_new(struct rib_dests *dests, struct session *s)
+{
+	struct rib_dest *d;
+
+	if (dests->n == dests->room) {
+		dests->room = dests->room ? dests->room * 2 : 16;
+		dests->v = mem_realloc(dests->v, dests->room * sizeof(*d));
+	}
+	d = &dests->v[dests->n++];
+	memset(d, 0, sizeof(*d));
+	d->session = s;
+	return d;
+}
+
+/* Subscription Identifiers ascend and come once, as from the kernel. */
+static void dest_subid(struct rib_dest *d, uint32_t subid)
+{
+	unsigned int i = d->n_subids;
+
+	if (!subid || d->n_subids == KMQTT_SUBIDS_MAX)
+		return;
+	while (i && d->subids[i - 1] > subid)
+		i--;
+	if (i && d->subids[i - 1] == subid)
+		return;
+	d->subids = mem_realloc(d->subids, (d->n_subids + 1) * sizeof(*d->subids));
+	memmove(d->subids + i + 1, d->subids + i, (d->n_subids - i) * sizeof(*d->subids));
+	d->subids[i] = subid;
+	d->n_subids++;
+}
+
+static void dest_merge(struct rib_dest *d, const struct subscription *sub)
+{
+	if (sub->qos > d->qos)
+		d->qos = sub->qos;
+	if (sub->flags & KMQTT_ROUTE_F_RETAIN_AS_PUBLISHED)
+		d->rap = true;
+	dest_subid(d, sub->subid);
+}
+
+static void match_plain(struct match *m, const struct subscription *sub)
+{
+	struct session *s = sub->session;
+
+	if (s == m->source && sub->flags & KMQTT_ROUTE_F_NO_LOCAL)
+		return;
+	if (s->match_mark != m->mark) {
+		s->match_mark = m->mark;
+		s->match_index = m->dests->n;
+		dest_new(m->dests, s);
+	}
+	dest_merge(&m->dests->v[s->match_index], sub);
+}
+
+/* The first member that is connected, in turn; else the first. */
+static void match_group(struct match *m, struct share_group *g)
+{
+	struct subscription *sub, *chosen = NULL;
+
+	list_for_each(sub, &g->members, by_node) {
+		if (!chosen)
+			chosen = sub;
+		if (sub->session->client) {
+			chosen = sub;
+			break;
+		}
+	}
+	if (!chosen)
+		return;
+	list_del(&chosen->by_node);
+	list_add_tail(&chosen->by_node, &g->members);
+	dest_merge(dest_new(m->dests, chosen->session), chosen);
+}
+
+static void match_node(struct match *m, const struct tnode *node)
+{
+	struct subscribers *subs = node->data;
+	struct subscription *sub;
+	struct share_group *g;
+
+	if (!subs)
+		return;
+	list_for_each(sub, &subs->plain, by_node)
+		match_plain(m, sub);
+	list_for_each(g, &subs->groups, node)
+		match_group(m, g);
+}
+
+/* Depth is bounded by KMQTT_TOPIC_LEVELS_MAX. */
+static void match_walk(struct match *m, const struct tnode *node,
+		       const __u8 *p, const __u8 *end, bool wildcards)
+{
+	const struct tnode *child;
+	const __u8 *level;
+	size_t len;
+
+	if (wildcards) {
+		child = ttree_child(&rib, node, "#", 1);
+		if (child)
+			match_node(m, child);
+	}
+	if (!kmqtt_level_next(&p, end, &level, &len)) {
+		match_node(m, node);
+		return;
+	}
+	child = ttree_child(&rib, node, level, len);
+	if (child)
+		match_walk(m, child, p, end, true);
+	child = wildcards ? ttree_child(&rib, node, "+", 1) : NULL;
+	if (child)
+		match_walk(m, child, p, end, true);
+}
+
+void rib_match(const char *topic, size_t len, const struct session *source,
+	       struct rib_dests *dests)
+{
+	struct match m = { .dests = dests, .source = source, .mark = ++rib_mark };
+	const __u8 *p = (const __u8 *)topic;
+
+	match_walk(&m, &rib.root, p, p + len, len == 0 || topic[0] != '$');
+}
+
+void rib_dests_free(struct rib_dests *dests)
+{
+	size_t i;
+
+	for (i = 0; i < dests->n; i++)
+		free(dests->v[i].subids);
+	free(dests->v);
+	memset(dests, 0, sizeof(*dests));
+}

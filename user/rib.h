@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The RIB: all subscriptions.  The kernel forwards QoS 0 by the part of it
+ * that was given out as routes; everything else is matched here.
+ */
+#ifndef MQTTD_RIB_H
+#define MQTTD_RIB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "list.h"
+
+struct session;
+struct tnode;
+
+/**
+ * struct subscription - one filter of one session
+ * @by_session: in session->subs
+ * @by_node: in the subscribers of its node or share group
+ * @share_group: its group, or NULL
+ * @share: share name or NULL
+ * @filter: with mount point, without share
+ * @subid: Subscription Identifier, 0 = none
+ * @flags: KMQTT_ROUTE_F_NO_LOCAL, _RETAIN_AS_PUBLISHED, _RH_MASK
+ * @qos: maximum QoS
+ */
+struct subscription {
+	struct list by_session;
+	struct list by_node;
+	struct session *session;
+	struct tnode *node;
+	struct share_group *share_group;
+	char *share;
+	char *filter;
+	uint32_t subid;
+	uint32_t flags;
+	uint8_t qos;
+};
+
+/**
+ * struct rib_dest - a session that gets a message
+ * @qos: highest of the matching subscriptions
+ * @rap: one of them has Retain As Published
+ * @n_subids: how many
+ * @subids: their Subscription Identifiers
+ */
+struct rib_dest {
+	struct session *session;
+	uint8_t qos;
+	bool rap;
+	unsigned int n_subids;
+	uint32_t *subids;
+};
+
+/* All zero is empty; reusable, freed by rib_dests_free(). */
+struct rib_dests {
+	struct rib_dest *v;
+	size_t n, room;
+};
+
+void rib_init(void);
+
+/* What a SUBSCRIBE asks for. */
+struct rib_options {
+	uint32_t subid;
+	uint32_t flags;
+	uint8_t qos;
+};
+
+/* Add or replace a subscription.  @existed tells which. */
+struct subscription *rib_add(struct session *s, const char *share, const char *filter,
+			     const struct rib_options *opts, bool *existed);
+struct subscription *rib_find(const struct session *s, const char *share,
+			      const char *filter);
+void rib_del(struct subscription *sub);
+size_t rib_count(void);
+
+/*
+ * Who gets a message on @topic: each session at most once, plus once per
+ * share group that chose it.  @source is the publishing session or NULL.
+ */
+void rib_match(const char *topic, size_t len, const struct session *source,
+	       struct rib_dests *dests);
+void rib_dests_free(struct rib_dests *dests);
+
+#endif /* MQTTD_RIB_H */

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Sessions.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker.h"
+#include "client.h"
+#include "clock.h"
+#include "event.h"
+#include "inflight.h"
+#include "log.h"
+#include "mem.h"
+#include "rib.h"
+#include "session.h"
+#include "will.h"
+
+#define INBOUND_BYTES	(65536 / 8)
+
+static struct map sessions;
+static struct event_base *session_base;
+
+void sessions_init(struct event_base *base)
+{
+	session_base = base;
+}
+
+size_t session_count(void)
+{
+	return sessions.count;
+}
+
+struct session *session_find(const char *id)
+{
+	struct map_entry *e;
+
+	for (e = map_first(&sessions, map_hash(0, id, strlen(id))); e; e = map_next(e)) {
+		struct session *s = container_of(e, struct session, entry);
+
+		if (!strcmp(s->id, id))
+			return s;
+	}
+	return NULL;
+}
+
+struct session *session_new(const char *id)
+{
+	struct session *s = mem_zalloc(sizeof(*s));
+
+	s->id = mem_strndup(id, strlen(id));
+	list_init(&s->subs);
+	inflight_init(s);
+	map_add(&sessions, &s->entry, map_hash(0, id, strlen(id)));
+	return s;
+}
+
+static void session_drop_state(struct session *s)
+{
+	struct subscription *sub, *tmp;
+
+	list_for_each_safe(sub, tmp, &s->subs, by_session)
+		rib_del(sub);
+	inflight_drop(s);
+	free(s->inbound);
+	s->inbound = NULL;
+	s->n_inbound = 0;
+}
+
+static void session_timer_stop(struct session *s)
+{
+	if (!s->timer)
+		return;
+	event_free(s->timer);
+	s->timer = NULL;
+}
+
+void session_free(struct session *s)
+{
+	struct will *will = s->will;
+
+	s->will = NULL;
+	session_timer_stop(s);
+	session_drop_state(s);
+	map_del(&sessions, &s->entry);
+	if (will)
+		will_publish(will, NULL);
+	free(s->id);
+	free(s);
+}
+
+void session_for_each(session_each_t each, void *arg)
+{
+	struct map_entry *e, *tmp;
+	size_t i;
+
+	map_for_each(e, tmp, i, &sessions)
+		each(container_of(e, struct session, entry), arg);
+}
+
+static void session_forget(struct session *s, void *arg)
+{
+	will_free(s->will);
+	s->will = NULL;
+	session_free(s);
+}
+
+void sessions_free(void)
+{
+	session_for_each(session_forget, NULL);
+	map_free(&sessions);
+}
+
+void session_online(struct session *s, struct client *c)
+{
+	s->client = c;
+	session_timer_stop(s);
+	s->expires_at = 0;
+	/* The client is back before the delay was over: no will (3.1.3.2.2). */
+	will_free(s->will);
+	s->will = NULL;
+}
+
+static void session_timer(evutil_socket_t fd, short what, void *arg);
+
+static void session_timer_start(struct session *s)
+{
+	uint64_t now = clock_ms(), at = 0, left;
+	struct timeval tv;
+
+	if (s->will)
+		at = s->will_at;
+	if (s->expires_at && (!at || s->expires_at < at))
+		at = s->expires_at;
+	if (!at)
+		return;
+	left = at > now ? at - now : 0;
+	tv.tv_sec = (time_t)(left / 1000);
+	tv.tv_usec = (suseconds_t)(left % 1000 * 1000);
+	if (!s->timer)
+		s->timer = evtimer_new(session_base, session_timer, s);
+	if (!s->timer || evtimer_add(s->timer, &tv))
+		log_err("cannot start the timer of session %s", s->id);
+}
+
+static void session_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct session *s = arg;
+	uint64_t now = clock_ms();
+
+	if (s->expires_at && now >= s->expires_at) {
+		log_debug("session %s expired", s->id);
+		session_free(s);
+	} else {
+		if (s->will && now >= s->will_at) {
+			struct will *will = s->will;
+
+			s->will = NULL;
+			will_publish(will, NULL);
+		}
+		session_timer_start(s);
+	}
+	event_settle();
+}
+
+void session_offline(struct session *s, struct will *will)
+{
+	uint64_t now = clock_ms();
+
+	s->client = NULL;
+	s->will = will;
+	if (!s->expiry) {
+		session_free(s);
+		return;
+	}
+	inflight_offline(s);
+	s->expires_at = s->expiry == SESSION_NEVER ? 0 : now + s->expiry * 1000ULL;
+	if (will)
+		s->will_at = now + will_delay(will) * 1000ULL;
+	session_timer_start(s);
+}
+
+bool session_inbound_has(const struct session *s, uint16_t packet_id)
+{
+	return s->inbound && s->inbound[packet_id / 8] & 1U << packet_id % 8;
+}
+
+void session_inbound_add(struct session *s, uint16_t packet_id)
+{
+	if (!s->inbound)
+		s->inbound = mem_zalloc(INBOUND_BYTES);
+	s->inbound[packet_id / 8] |= (uint8_t)(1U << packet_id % 8);
+	s->n_inbound++;
+}
+
+bool session_inbound_del(struct session *s, uint16_t packet_id)
+{
+	if (!session_inbound_has(s, packet_id))
+		return false;
+	s->inbound[packet_id / 8] &= (uint8_t)~(1U << packet_id % 8);
+	if (!--s->n_inbound) {
+		free(s->inbound);
+		s->inbound = NULL;
+	}
+	return true;
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Sessions: what belongs to a client id, whether its client is connected or
+ * not.  All changes go through these functions and those of inflight.h.
+ */
+#ifndef MQTTD_SESSION_H
+#define MQTTD_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <event2/event.h>
+
+#include "list.h"
+#include "map.h"
+
+#define SESSION_NEVER	UINT32_MAX	/* Session Expiry Interval: does not expire */
+
+struct client;
+struct will;
+
+/**
+ * struct session - a session
+ *
+ * Made by an accepted CONNECT, lives until its connection has closed and its
+ * Session Expiry Interval is over.
+ *
+ * @id: client id
+ * @client: the connection it has at present, or NULL
+ * @expiry: Session Expiry Interval, seconds
+ * @subs: subscriptions
+ * @will: waits for its delay while the client is away
+ * @timer: runs to @will_at or @expires_at, whichever is first
+ * @will_at: clock_ms()
+ * @expires_at: clock_ms(), 0 = never
+ * @inflight: outgoing messages with a packet id, and QoS 0 not yet accepted
+ * @queue: outgoing QoS 1/2 messages that wait for @window
+ * @retained: retained QoS 0 messages that wait to be sent
+ * @n_inflight: how many of @inflight have a packet id
+ * @n_unsent: how many of @inflight the kernel has not taken
+ * @n_queue: how many there are in @queue
+ * @queue_bytes: what they are charged with
+ * @window: Receive Maximum towards the client
+ * @packet_id: last one given
+ * @inbound: bit map of QoS 2 packet ids received and not released, or NULL
+ * @n_inbound: how many
+ * @dropped: messages not queued because of the limits
+ * @match_mark: walk of the RIB that met it last
+ * @match_index: where it is among the destinations of that walk
+ */
+struct session {
+	struct map_entry entry;
+	char *id;
+	struct client *client;
+	uint32_t expiry;
+	struct list subs;
+	struct will *will;
+	struct event *timer;
+	uint64_t will_at;
+	uint64_t expires_at;
+	struct list inflight;
+	struct list queue;
+	struct list retained;
+	unsigned int n_inflight;
+	unsigned int n_unsent;
+	unsigned int n_queue;
+	size_t queue_bytes;
+	uint16_t window;
+	uint16_t packet_id;
+	uint8_t *inbound;
+	unsigned int n_inbound;
+	uint64_t dropped;
+	uint64_t match_mark;
+	size_t match_index;
+};
+
+void sessions_init(struct event_base *base);
+void sessions_free(void);
+struct session *session_find(const char *id);
+struct session *session_new(const char *id);
+/* Forgets subscriptions and messages; a will that waits is published. */
+void session_free(struct session *s);
+/* Give the session its connection; stops what ran while it had none. */
+void session_online(struct session *s, struct client *c);
+/*
+ * Its connection has closed.  @will may be NULL; it waits for its delay or the
+ * end of the session.  The session may be gone afterwards.
+ */
+void session_offline(struct session *s, struct will *will);
+size_t session_count(void);
+typedef void (*session_each_t)(struct session *s, void *arg);
+/* @each may free the session it is given. */
+void session_for_each(session_each_t each, void *arg);
+
+/* QoS 2 packet ids of the client. */
+bool session_inbound_has(const struct session *s, uint16_t packet_id);
+void session_inbound_add(struct session *s, uint16_t packet_id);
+/* Was it there? */
+bool session_inbound_del(struct session *s, uint16_t packet_id);
+
+#endif /* MQTTD_SESSION_H */

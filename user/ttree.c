@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Tree of topic levels.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "mem.h"
+#include "topic.h"
+#include "ttree.h"
+
+void ttree_init(struct ttree *t)
+{
+	memset(t, 0, sizeof(*t));
+	list_init(&t->root.children);
+	list_init(&t->root.sibling);
+}
+
+static uint64_t child_hash(const struct tnode *parent, const void *level, size_t len)
+{
+	return map_hash((uint64_t)(uintptr_t)parent, level, len);
+}
+
+struct tnode *ttree_child(const struct ttree *t, const struct tnode *parent,
+			  const void *level, size_t len)
+{
+	struct map_entry *e;
+	struct tnode *n;
+
+	for (e = map_first(&t->map, child_hash(parent, level, len)); e; e = map_next(e)) {
+		n = container_of(e, struct tnode, entry);
+		if (n->parent == parent && n->len == len && !memcmp(n->level, level, len))
+			return n;
+	}
+	return NULL;
+}
+
+static struct tnode *child_make(struct ttree *t, struct tnode *parent,
+				const void *level, size_t len)
+{
+	struct tnode *n = mem_zalloc(sizeof(*n) + len);
+
+	n->parent = parent;
+	n->len = (uint16_t)len;
+	memcpy(n->level, level, len);
+	list_init(&n->children);
+	list_add_tail(&n->sibling, &parent->children);
+	map_add(&t->map, &n->entry, child_hash(parent, level, len));
+	return n;
+}
+
+struct tnode *ttree_make(struct ttree *t, const char *topic, size_t len)
+{
+	const __u8 *p = (const __u8 *)topic, *end = p + len, *level;
+	struct tnode *node = &t->root, *child;
+	size_t level_len;
+
+	while (kmqtt_level_next(&p, end, &level, &level_len)) {
+		child = ttree_child(t, node, level, level_len);
+		node = child ? child : child_make(t, node, level, level_len);
+	}
+	return node;
+}
+
+struct tnode *ttree_find(const struct ttree *t, const char *topic, size_t len)
+{
+	const __u8 *p = (const __u8 *)topic, *end = p + len, *level;
+	struct tnode *node = (struct tnode *)&t->root;
+	size_t level_len;
+
+	while (node && kmqtt_level_next(&p, end, &level, &level_len))
+		node = ttree_child(t, node, level, level_len);
+	return node;
+}
+
+static bool removable(const struct ttree *t, const struct tnode *node)
+{
+	return node != &t->root && !node->data && list_empty(&node->children);
+}
+
+static void node_free(struct ttree *t, struct tnode *node)
+{
+	list_del(&node->sibling);
+	map_del(&t->map, &node->entry);
+	free(node);
+}
+
+void ttree_drop(struct ttree *t, struct tnode *node)
+{
+	if (removable(t, node))
+		node_free(t, node);
+}
+
+void ttree_trim(struct ttree *t, struct tnode *node)
+{
+	while (removable(t, node)) {
+		struct tnode *parent = node->parent;
+
+		node_free(t, node);
+		node = parent;
+	}
+}

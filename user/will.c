@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Wills.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "deliver.h"
+#include "frame.h"
+#include "mem.h"
+#include "message.h"
+#include "publish.h"
+#include "topic.h"
+#include "will.h"
+
+/* Encoded: version, flags, delay, expiry, length of topic and properties. */
+#define WILL_VERSION		1
+#define WILL_HEAD		16
+#define WILL_F_QOS		0x03
+#define WILL_F_RETAIN		0x04
+#define WILL_F_EXPIRY		0x08
+
+/**
+ * struct will - a will
+ * @msg: the message, without its expiry, which begins when it is published
+ * @delay: Will Delay Interval
+ * @expiry: Message Expiry Interval
+ * @has_expiry: there is one
+ */
+struct will {
+	struct message *msg;
+	uint32_t delay;
+	uint32_t expiry;
+	uint8_t has_expiry;
+};
+
+struct will *will_new(const struct will_terms *t)
+{
+	struct message *m = message_new(t->parts);
+	struct will *w;
+
+	if (!m)
+		return NULL;
+	m->source_id = mem_strndup(t->client_id, strlen(t->client_id));
+	w = mem_zalloc(sizeof(*w));
+	w->msg = m;
+	w->delay = t->delay;
+	w->expiry = t->expiry;
+	w->has_expiry = t->has_expiry;
+	return w;
+}
+
+void will_free(struct will *w)
+{
+	if (!w)
+		return;
+	message_put(w->msg);
+	free(w);
+}
+
+uint32_t will_delay(const struct will *w)
+{
+	return w->delay;
+}
+
+void will_publish(struct will *w, const struct answer *a)
+{
+	struct message *m = w->msg;
+
+	if (w->has_expiry)
+		m->expires = clock_ms() + w->expiry * 1000ULL;
+	publish(m, NULL, a);
+	will_free(w);
+}
+
+uint8_t *will_encode(const struct will *w, size_t *len)
+{
+	const struct message *m = w->msg;
+	uint8_t *buf, *p;
+
+	*len = WILL_HEAD + m->topic_len + m->props_len + m->payload_len;
+	buf = mem_zalloc(*len);
+	buf[0] = WILL_VERSION;
+	buf[1] = (uint8_t)(m->qos | (m->retain ? WILL_F_RETAIN : 0) |
+			   (w->has_expiry ? WILL_F_EXPIRY : 0));
+	p = kmqtt_put32(buf + 2, w->delay);
+	p = kmqtt_put32(p, w->expiry);
+	p = kmqtt_put16(p, m->topic_len);
+	p = kmqtt_put32(p, m->props_len);
+	memcpy(p, m->topic, m->topic_len);
+	p += m->topic_len;
+	memcpy(p, m->props, m->props_len);
+	p += m->props_len;
+	memcpy(p, m->payload, m->payload_len);
+	return buf;
+}
+
+struct will *will_decode(const uint8_t *data, size_t len, const char *client_id)
+{
+	struct message_parts parts = { 0 };
+	struct will_terms t = { .parts = &parts, .client_id = client_id };
+
+	if (len < WILL_HEAD || data[0] != WILL_VERSION)
+		return NULL;
+	parts.qos = data[1] & WILL_F_QOS;
+	parts.retain = data[1] & WILL_F_RETAIN;
+	t.has_expiry = data[1] & WILL_F_EXPIRY;
+	t.delay = kmqtt_get32(data + 2);
+	t.expiry = kmqtt_get32(data + 6);
+	parts.topic_len = kmqtt_get16(data + 10);
+	parts.props_len = kmqtt_get32(data + 12);
+	if (parts.topic_len + (size_t)parts.props_len > len - WILL_HEAD)
+		return NULL;
+	parts.topic = data + WILL_HEAD;
+	parts.props = parts.topic + parts.topic_len;
+	parts.payload = parts.props + parts.props_len;
+	parts.payload_len = (uint32_t)(len - (size_t)(parts.payload - data));
+	if (parts.qos > 2 || kmqtt_topic_name_check(parts.topic, parts.topic_len))
+		return NULL;
+	return will_new(&t);
+}

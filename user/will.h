@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Wills.
+ */
+#ifndef MQTTD_WILL_H
+#define MQTTD_WILL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct answer;
+struct message_parts;
+struct will;
+
+/* What a will is made of; @parts as in message_new(). */
+struct will_terms {
+	const struct message_parts *parts;
+	const char *client_id;
+	uint32_t delay;
+	uint32_t expiry;
+	uint8_t has_expiry;
+};
+
+/* NULL if the topic becomes too long with its mount point. */
+struct will *will_new(const struct will_terms *t);
+void will_free(struct will *w);
+/* Will Delay Interval, seconds. */
+uint32_t will_delay(const struct will *w);
+/* Publish and free it; @a (may be NULL) goes out with it. */
+void will_publish(struct will *w, const struct answer *a);
+
+/* The form in which the kernel keeps it for the next daemon. */
+uint8_t *will_encode(const struct will *w, size_t *len);
+/* NULL if @data makes no sense. */
+struct will *will_decode(const uint8_t *data, size_t len, const char *client_id);
+
+#endif /* MQTTD_WILL_H */
