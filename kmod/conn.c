@@ -98,6 +98,18 @@ static int str_set(struct kmqtt_str *str, const struct nlattr *attr)
 	return 0;
 }
 
+/* A printable string, with a final NUL in memory. */
+static int text_set(struct kmqtt_str *str, const struct nlattr *attr)
+{
+	if (!attr)
+		return 0;
+	str->data = (u8 *)nla_strdup(attr, GFP_KERNEL_ACCOUNT);
+	if (!str->data)
+		return -ENOMEM;
+	str->len = strlen((char *)str->data);
+	return 0;
+}
+
 static void conn_free_rcu(struct rcu_head *rcu)
 {
 	struct kmqtt_conn *conn = container_of(rcu, struct kmqtt_conn, rcu);
@@ -197,8 +209,8 @@ static int conn_attach_attrs(struct kmqtt_conn *conn, struct nlattr **attrs)
 	    kmqtt_rx_preload(conn, nla_data(attrs[KMQTT_A_PREREAD]),
 			     nla_len(attrs[KMQTT_A_PREREAD])))
 		return -ENOMEM;
-	return str_set(&conn->peer, attrs[KMQTT_A_PEER]) ?:
-	       str_set(&conn->tls_info, attrs[KMQTT_A_TLS_INFO]) ?:
+	return text_set(&conn->peer, attrs[KMQTT_A_PEER]) ?:
+	       text_set(&conn->tls_info, attrs[KMQTT_A_TLS_INFO]) ?:
 	       str_set(&conn->tls_identity, attrs[KMQTT_A_TLS_IDENTITY]);
 }
 
@@ -593,9 +605,8 @@ static void conn_turn_timer(struct kmqtt_conn *conn)
 	unsigned long limit = conn->level ? conn->keepalive : conn->connect_timeout;
 	unsigned long since = conn->level ? READ_ONCE(conn->last_rx) : conn->attached;
 
-	clear_bit(KMQTT_CB_BLOCKED, &conn->bits);
-	set_bit(KMQTT_CB_RX, &conn->bits);
-	if (!limit)
+	/* A CONNECT that has arrived waits for the daemon, not for the client. */
+	if (!limit || (!conn->level && conn->rx.connect_seen))
 		return;
 	if (conn->level && !kmqtt_events_room(conn)) {
 		/* It is we who do not read: the clock stands still. */
@@ -619,6 +630,11 @@ void kmqtt_conn_turn(struct kmqtt_conn *conn)
 	bool timer = test_and_clear_bit(KMQTT_CB_TIMER, &conn->bits);
 
 	clear_bit(KMQTT_CB_CLOSE, &conn->bits);
+	if (timer) {
+		/* It may have been armed to try again after memory ran out. */
+		clear_bit(KMQTT_CB_BLOCKED, &conn->bits);
+		set_bit(KMQTT_CB_RX, &conn->bits);
+	}
 	if (conn->state < KMQTT_STATE_CLOSING && conn->sock) {
 		if (timer)
 			conn_turn_timer(conn);
@@ -636,6 +652,9 @@ void kmqtt_conn_turn(struct kmqtt_conn *conn)
 	}
 	if (conn->sock && conn->state == KMQTT_STATE_CLOSED)
 		conn_turn_lingering(conn);
+	if (conn->sock && conn->state >= KMQTT_STATE_CLOSING &&
+	    !timer_pending(&conn->timer))
+		mod_timer(&conn->timer, conn->close_deadline);
 	if (!conn->sock && test_bit(KMQTT_CB_FORGET, &conn->bits))
 		kmqtt_conn_forget(conn);
 }

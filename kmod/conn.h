@@ -90,6 +90,7 @@ struct kmqtt_rx {
  * @pack: page the backlog of a blocked connection is packed into; worker only
  * @pack_off: used bytes of @pack
  * @progress: jiffies of the last bytes the socket took
+ * @dead: the socket takes nothing any more; what is queued is dropped
  */
 struct kmqtt_tx {
 	spinlock_t lock;
@@ -105,6 +106,7 @@ struct kmqtt_tx {
 	struct page *pack;
 	u32 pack_off;
 	unsigned long progress;
+	bool dead;
 };
 
 /**

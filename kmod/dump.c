@@ -20,6 +20,11 @@ static int put_str(struct sk_buff *skb, int type, const struct kmqtt_str *str)
 	return str->len ? nla_put(skb, type, str->len, str->data) : 0;
 }
 
+static int put_text(struct sk_buff *skb, int type, const struct kmqtt_str *str)
+{
+	return str->len ? nla_put_string(skb, type, (char *)str->data) : 0;
+}
+
 static int conn_put_stats(struct sk_buff *skb, struct kmqtt_conn *conn)
 {
 	struct nlattr *nest = nla_nest_start(skb, KMQTT_A_CONN_STATS);
@@ -105,8 +110,8 @@ static int conn_put_state(struct sk_buff *skb, struct kmqtt_conn *conn)
 	    nla_put_u64_64bit(skb, KMQTT_A_LAST_DELIVER,
 			      READ_ONCE(conn->tx.last_deliver), KMQTT_A_PAD))
 		return -EMSGSIZE;
-	return put_str(skb, KMQTT_A_PEER, &conn->peer) ?:
-	       put_str(skb, KMQTT_A_TLS_INFO, &conn->tls_info) ?:
+	return put_text(skb, KMQTT_A_PEER, &conn->peer) ?:
+	       put_text(skb, KMQTT_A_TLS_INFO, &conn->tls_info) ?:
 	       put_str(skb, KMQTT_A_TLS_IDENTITY, &conn->tls_identity);
 }
 

@@ -1106,7 +1106,8 @@ static int monitor_put(struct sk_buff *skb, const struct kmqtt_conn *conn, u8 ty
 	struct nlattr *nest;
 
 	if (nla_put_u64_64bit(skb, KMQTT_A_CONN, conn->id, KMQTT_A_PAD) ||
-	    nla_put(skb, KMQTT_A_PEER, conn->peer.len, conn->peer.data) ||
+	    nla_put_string(skb, KMQTT_A_PEER, conn->peer.len ?
+			   (char *)conn->peer.data : "") ||
 	    nla_put(skb, KMQTT_A_CLIENT_ID, min_t(u16, conn->client_id.len, 1024),
 		    conn->client_id.data))
 		return -EMSGSIZE;

@@ -187,6 +187,15 @@ static int rx_recv(struct kmqtt_conn *conn, struct kvec *vec, unsigned int n, si
 	return ret;
 }
 
+/* No further frame counts: a close was asked for that does not drain. */
+static bool rx_over(const struct kmqtt_conn *conn)
+{
+	u8 cause = READ_ONCE(conn->close_req.cause);
+
+	return cause && (conn->state != KMQTT_STATE_CLOSING ||
+			 cause == KMQTT_CLOSE_DISCONNECT);
+}
+
 /* Handle one whole frame; false: stop here (closed, or a barrier follows). */
 static bool rx_frame(struct kmqtt_conn *conn, const struct kmqtt_fixed *fix,
 		     u8 *frame, struct page *page, struct kmqtt_pages *pages)
@@ -195,7 +204,7 @@ static bool rx_frame(struct kmqtt_conn *conn, const struct kmqtt_fixed *fix,
 	conn->cs[KMQTT_CS_PACKETS_RX]++;
 	kmqtt_stat_inc(conn->kn, PACKETS_RX);
 	kmqtt_packet(conn, fix, frame, page, pages);
-	return !READ_ONCE(conn->close_req.cause) || conn->state == KMQTT_STATE_CLOSING;
+	return !rx_over(conn);
 }
 
 /* The gathered frame is whole. */
@@ -272,7 +281,8 @@ static bool rx_frames(struct kmqtt_conn *conn, u8 *data, u32 len, struct page *p
 		part_free(conn);
 		return true;
 	}
-	if (kmqtt_fixed_parse(data, len, &fix) == 0 &&
+	/* Behind a barrier nothing is judged yet, so nothing gathers yet. */
+	if (kmqtt_rx_may_read(conn) && !kmqtt_fixed_parse(data, len, &fix) &&
 	    fix.hdr_len + fix.remaining > max_t(u32, len, GATHER_MIN)) {
 		part_free(conn);
 		if (gather_start(conn, fix.hdr_len + fix.remaining, data, len))
@@ -356,9 +366,14 @@ static bool rx_kept(struct kmqtt_conn *conn)
 	struct page *page;
 	bool ok;
 	u8 *data;
+	int err;
 
-	if (!len || kmqtt_fixed_parse(conn->rx.part, len, &fix) == -EAGAIN ||
-	    fix.hdr_len + fix.remaining > len)
+	err = len ? kmqtt_fixed_parse(conn->rx.part, len, &fix) : -EAGAIN;
+	if (err == -EAGAIN)
+		return true;
+	/* A small frame that is not whole waits for more where it is. */
+	if (!err && fix.hdr_len + fix.remaining > len &&
+	    fix.hdr_len + fix.remaining <= GATHER_MIN)
 		return true;
 	if (!kmqtt_arena_room(arena, len, GFP_KERNEL)) {
 		mod_timer(&conn->timer, jiffies + HZ / 50);
@@ -381,8 +396,7 @@ void kmqtt_rx(struct kmqtt_conn *conn)
 	if (!kmqtt_rx_may_read(conn) || !rx_kept(conn))
 		return;
 	while (kmqtt_rx_may_read(conn)) {
-		if (READ_ONCE(conn->close_req.cause) &&
-		    conn->state != KMQTT_STATE_CLOSING)
+		if (rx_over(conn))
 			return;
 		if (budget <= 0) {
 			kmqtt_conn_kick(conn, KMQTT_CB_RX);

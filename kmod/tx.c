@@ -602,6 +602,10 @@ bool kmqtt_tx_flush(struct kmqtt_conn *conn)
 	unsigned int round;
 	int ret = 0;
 
+	if (conn->tx.dead) {
+		kmqtt_tx_purge(conn);
+		return true;
+	}
 	tx_take(conn);
 	if (test_bit(KMQTT_CB_BLOCKED, &conn->bits)) {
 		tx_pack(conn);
@@ -621,7 +625,8 @@ bool kmqtt_tx_flush(struct kmqtt_conn *conn)
 	}
 	if (!list_empty(&conn->tx.held))
 		tx_pack(conn);
-	return ret >= 0 || ret == -EAGAIN;
+	conn->tx.dead = ret < 0 && ret != -EAGAIN;
+	return !conn->tx.dead;
 }
 
 bool kmqtt_tx_empty(struct kmqtt_conn *conn)
