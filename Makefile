@@ -76,7 +76,7 @@ san = $(patsubst %.c,$(BUILD)/san/%.o,$(1))
 
 user: $(if $(daemon),$(BUILD)/mqttd)
 tools: $(foreach t,mqttctl mqttbench,$(if $(wildcard tools/$(t)/*.c),$(BUILD)/$(t)))
-tests: $(unit)
+tests: $(if $(shell $(PKG_CONFIG) --exists cmocka && echo y),$(unit))
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -152,6 +152,8 @@ soak:
 DKMS_DIR = $(DESTDIR)/usr/src/kmqtt-$(VERSION)
 
 install: user tools
+	@[ -n '$(DESTDIR)' ] || command -v dkms >/dev/null || { \
+		echo "make install: dkms is missing: apt-get install dkms" >&2; exit 1; }
 	$(INSTALL) -d $(DKMS_DIR) $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin \
 		$(DESTDIR)/lib/systemd/system $(DESTDIR)/etc/modules-load.d $(DESTDIR)/etc/mqttd
 	for f in $(KSRC); do $(INSTALL) -D -m 644 $$f $(DKMS_DIR)/$$f; done

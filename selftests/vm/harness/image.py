@@ -156,16 +156,7 @@ def package_files(package):
 
 def archive_files(package):
     """Files of a package that is unpacked in the cache, not installed."""
-    root = os.path.join(CACHE, "packages", package)
-    if not os.path.isdir(root):
-        work = root + ".new"
-        shutil.rmtree(work, ignore_errors=True)
-        os.makedirs(work)
-        subprocess.run([os.path.join(TOP, "selftests/apt-download"), package], cwd=work, check=True)
-        deb = glob.glob(os.path.join(work, "*.deb"))[0]
-        subprocess.run(["dpkg-deb", "-x", deb, work], check=True)
-        os.unlink(deb)
-        os.rename(work, root)
+    root = output(os.path.join(TOP, "selftests/unpack-package"), package).strip()
     for folder, _, files in os.walk(root):
         for name in files:
             source = os.path.join(folder, name)
