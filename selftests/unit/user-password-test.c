@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Password files: those that mosquitto_passwd wrote, those that it writes
+ * now, and broken ones.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "conf.h"
+#include "password.h"
+
+static char folder[] = "/tmp/kmqtt-password-XXXXXX";
+static char path[64];
+static char *report;
+
+/*
+ * Written by mosquitto_passwd 2.0.11 for user "alice", password "secret"; with
+ * -H sha512 and without.
+ */
+#define LINE6 \
+	"alice:$6$HbvumTpg/o3THFG8$i8UWwB79oKEj8Q94tmYgMGDNUlsQ/9nV/nPYYd" \
+	"HMt+VSLNxv5I5dRon1J7rgYL6x4MaZcqifpHvTiu4RWLj1+g=="
+#define LINE7 \
+	"alice:$7$101$ssnLU8D1Xtf08IUW$iW3xoljon6+PmCc7n8EvHEvYCc1S3jSP2E" \
+	"t7yBEiknvQ7+iGGhc35cfNdTvP1BxwnOz0Yo5ms96AjIXFnv8iKQ=="
+
+static struct password_file *load(const char *name)
+{
+	struct password_file *file;
+	size_t size;
+	FILE *f;
+
+	free(report);
+	report = NULL;
+	f = open_memstream(&report, &size);
+	file = password_file_load(name, f);
+	fclose(f);
+	return file;
+}
+
+static void write_file(const char *text)
+{
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	fputs(text, f);
+	assert_int_equal(fclose(f), 0);
+}
+
+static struct password_file *good(const char *text)
+{
+	struct password_file *file;
+
+	write_file(text);
+	file = load(path);
+	assert_string_equal(report, "");
+	assert_non_null(file);
+	return file;
+}
+
+static void bad(const char *text, unsigned int line, const char *what)
+{
+	struct password_file *file;
+	char begin[96];
+
+	write_file(text);
+	snprintf(begin, sizeof(begin), "%s:%u: ", path, line);
+	file = load(path);
+	if (file)
+		fail_msg("accepted: %s", text);
+	if (!strstr(report, begin) || !strstr(report, what))
+		fail_msg("\"%s\" gives \"%s\"", text, report);
+}
+
+static bool check(const struct password_file *file, const char *user,
+		  const char *password)
+{
+	return password_file_check(file, user, strlen(user), password,
+				   password ? strlen(password) : 0);
+}
+
+static void check_alice(const char *line)
+{
+	struct password_file *file = good(line);
+
+	assert_true(check(file, "alice", "secret"));
+	assert_false(check(file, "alice", "Secret"));
+	assert_false(check(file, "alice", "secre"));
+	assert_false(check(file, "alice", "secrett"));
+	assert_false(check(file, "alice", ""));
+	assert_false(check(file, "alice", NULL));
+	assert_false(check(file, "alic", "secret"));
+	assert_false(check(file, "Alice", "secret"));
+	assert_false(check(file, "", "secret"));
+	assert_false(password_file_check(file, "alice\0", 6, "secret", 6));
+	password_file_free(file);
+}
+
+static void test_sha512(void **state)
+{
+	struct password_file *file;
+
+	check_alice(LINE6 "\n");
+	/* Not so for PBKDF2: HMAC itself fills short keys up with zeros. */
+	file = good(LINE6);
+	assert_false(password_file_check(file, "alice", 5, "secret\0", 7));
+	password_file_free(file);
+}
+
+static void test_pbkdf2(void **state)
+{
+	check_alice(LINE7 "\n");
+	check_alice("# comment\r\n\r\n" LINE7);
+}
+
+static void run(const char *fmt, ...)
+{
+	char command[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(command, sizeof(command), fmt, ap);
+	va_end(ap);
+	if (system(command))
+		fail_msg("%s", command);
+}
+
+/* What the program itself writes today, salts and iterations of its choice. */
+static void test_mosquitto_passwd(void **state)
+{
+	struct password_file *file;
+
+	if (system("command -v mosquitto_passwd >/dev/null"))
+		skip();
+	unlink(path);
+	run("touch %s", path);
+	run("mosquitto_passwd -b %s bob one", path);
+	run("mosquitto_passwd -H sha512 -b %s carol two", path);
+	run("mosquitto_passwd -I 5000 -b %s dave 'p:w $7$ \xc3\xa4'", path);
+	file = load(path);
+	assert_string_equal(report, "");
+	assert_true(check(file, "bob", "one"));
+	assert_true(check(file, "carol", "two"));
+	assert_true(check(file, "dave", "p:w $7$ \xc3\xa4"));
+	assert_false(check(file, "bob", "two"));
+	assert_false(check(file, "carol", "one"));
+	assert_false(check(file, "dave", "one"));
+	password_file_free(file);
+
+	run("printf 'erin:plain\\n' >%s", path);
+	assert_null(load(path));
+	assert_non_null(strstr(report, "run mosquitto_passwd -U"));
+	run("mosquitto_passwd -U %s", path);
+	file = load(path);
+	assert_true(check(file, "erin", "plain"));
+	password_file_free(file);
+}
+
+static void test_user_without_password(void **state)
+{
+	struct password_file *file = good("guest\n");
+
+	assert_true(check(file, "guest", NULL));
+	assert_true(check(file, "guest", "any"));
+	assert_false(check(file, "ghost", NULL));
+	password_file_free(file);
+}
+
+static void test_broken(void **state)
+{
+	bad("\nalice:secret\n", 2, "not hashed");
+	bad("alice:\n", 1, "not hashed");
+	bad(":$6$YWJj$YWJj\n", 1, "the user name is not");
+	bad("alice:$6$\n", 1, "not complete");
+	bad("alice:$6$YWJj\n", 1, "not complete");
+	bad("alice:$6$$YWJj\n", 1, "the salt is not base64");
+	bad("alice:$6$YW!j$YWJj\n", 1, "the salt is not base64");
+	bad("alice:$6$YWJj$YWJj\n", 1, "the hash is not base64 of 64 bytes");
+	bad("alice:$6$YWJj$\n", 1, "the hash is not base64 of 64 bytes");
+	bad("alice:$7$YWJj$YWJj\n", 1, "iterations");
+	bad("alice:$7$0$YWJj$YWJj\n", 1, "iterations");
+	bad("alice:$7$-1$YWJj$YWJj\n", 1, "iterations");
+	bad("alice:$7$10000001$YWJj$YWJj\n", 1, "iterations");
+	bad("alice:$8$YWJj$YWJj\n", 1, "not hashed");
+	bad("guest\n" LINE6 "\nguest\n", 3, "there already");
+}
+
+static void test_missing(void **state)
+{
+	assert_null(load("/nonexistent/x"));
+	assert_non_null(strstr(report, "/nonexistent/x: cannot open the password_file"));
+}
+
+/* A configuration with one listener of @text. */
+static void use(const char *text)
+{
+	char name[80];
+	struct conf *conf;
+	FILE *f;
+
+	snprintf(name, sizeof(name), "%s/mqttd.conf", folder);
+	f = fopen(name, "w");
+	fputs(text, f);
+	fclose(f);
+	conf = conf_load(name, 0, stderr);
+	assert_non_null(conf);
+	assert_int_equal(password_setup(conf, stderr), 0);
+	conf_use(conf);
+}
+
+static bool ask(unsigned int listener, const char *user, const char *password)
+{
+	return password_check(listener, user, strlen(user), password,
+			      strlen(password));
+}
+
+static void test_listeners(void **state)
+{
+	char text[256];
+
+	write_file(LINE7 "\n");
+	snprintf(text, sizeof(text),
+		 "per_listener_settings true\nlistener 1\npassword_file %s\n"
+		 "listener 2\nallow_anonymous true\nlistener 3\npassword_file %s\n"
+		 "listener 4\n", path, path);
+	use(text);
+	assert_true(ask(0, "alice", "secret"));
+	assert_false(ask(0, "alice", "other"));
+	assert_true(ask(1, "anybody", "anything"));
+	assert_true(ask(2, "alice", "secret"));
+	assert_false(ask(3, "alice", "secret"));
+	assert_false(ask(4, "alice", "secret"));
+
+	snprintf(text, sizeof(text), "listener 1\npassword_file %s\nlistener 2\n",
+		 path);
+	use(text);
+	assert_true(ask(0, "alice", "secret"));
+	assert_true(ask(1, "alice", "secret"));
+	assert_false(ask(1, "alice", "other"));
+	conf_use(NULL);
+	password_cleanup();
+	assert_false(ask(0, "alice", "secret"));
+}
+
+/* A reload with a broken file leaves the former one in force. */
+static void test_broken_reload(void **state)
+{
+	char text[128];
+	FILE *null = fopen("/dev/null", "w");
+
+	write_file(LINE6 "\n");
+	snprintf(text, sizeof(text), "listener 1\npassword_file %s\n", path);
+	use(text);
+	write_file("alice:nonsense\n");
+	assert_int_equal(password_setup(conf_get(), null), -1);
+	assert_true(ask(0, "alice", "secret"));
+	fclose(null);
+	conf_use(NULL);
+	password_cleanup();
+}
+
+static int setup(void **state)
+{
+	if (!mkdtemp(folder))
+		return -1;
+	snprintf(path, sizeof(path), "%s/passwords", folder);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	char command[96];
+
+	free(report);
+	snprintf(command, sizeof(command), "rm -rf %s", folder);
+	return system(command);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_sha512),
+		cmocka_unit_test(test_pbkdf2),
+		cmocka_unit_test(test_mosquitto_passwd),
+		cmocka_unit_test(test_user_without_password),
+		cmocka_unit_test(test_broken),
+		cmocka_unit_test(test_missing),
+		cmocka_unit_test(test_listeners),
+		cmocka_unit_test(test_broken_reload),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
