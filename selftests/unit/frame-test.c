@@ -858,7 +858,12 @@ static void put_remaining_length(void **state)
 	assert_int_equal(kmqtt_publish_put(buf, &out), 0);
 	out.payload_len = UINT32_MAX;
 	assert_int_equal(kmqtt_publish_hdr_len(&out), 0);
+	/* Properties alone can fill a packet: 2 + 1 + 4 bytes before them. */
 	out.payload_len = 0;
+	out.props_len = 268435455 - 7;
+	assert_int_equal(kmqtt_publish_hdr_len(&out), 5 + 268435455);
+	out.props_len++;
+	assert_int_equal(kmqtt_publish_hdr_len(&out), 0);
 	out.props_len = 268435456;
 	assert_int_equal(kmqtt_publish_hdr_len(&out), 0);
 	out.props_len = UINT32_MAX;
