@@ -28,6 +28,7 @@
 #include "will.h"
 
 #define ID_MAX_31	23	/* client id in 3.1 */
+#define NAME_MAX_BYTES	65531	/* client id, user name: one netlink attribute */
 #define KEEPALIVE_MAX	65535	/* of max_keepalive: as good as none */
 
 /**
@@ -140,6 +141,8 @@ static int choose_id(struct attempt *a)
 	const struct conf_security *sec = &a->listener->security;
 	const struct packet_connect *p = &a->p;
 
+	if (p->id.len > NAME_MAX_BYTES)
+		return KMQTT_RC_CLIENT_ID;
 	if (a->listener->use_username_as_clientid) {
 		if (!p->username.p || !p->username.len)
 			return KMQTT_RC_NOT_AUTHORIZED;
@@ -168,8 +171,9 @@ static int check_credentials(const struct attempt *a)
 
 	if (!p->username.p)
 		return a->listener->security.allow_anonymous ? 0 : KMQTT_RC_NOT_AUTHORIZED;
-	if (password_check(a->c->listener, (const char *)p->username.p, p->username.len,
-			   p->password.p, p->password.len))
+	if (p->username.len <= NAME_MAX_BYTES &&
+	    password_check(a->c->listener, (const char *)p->username.p,
+			   p->username.len, p->password.p, p->password.len))
 		return 0;
 	return KMQTT_RC_BAD_CREDENTIALS;
 }

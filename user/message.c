@@ -17,7 +17,7 @@ struct message *message_new(const struct message_parts *parts)
 	struct message *m;
 	uint8_t *p;
 
-	if (topic_len > KMQTT_TOPIC_MAX)
+	if (topic_len > MESSAGE_ATTR_MAX || props_len > MESSAGE_ATTR_MAX)
 		return NULL;
 	m = mem_zalloc(sizeof(*m) + topic_len + 1 + props_len + parts->payload_len);
 	m->refs = 1;

@@ -55,7 +55,10 @@ struct message_parts {
 	bool retain;
 };
 
-/* NULL if the topic becomes too long with its mount point. */
+/* Topic and properties travel in one netlink attribute each. */
+#define MESSAGE_ATTR_MAX	65531U
+
+/* NULL if topic, with its mount point, or properties are too long for that. */
 struct message *message_new(const struct message_parts *parts);
 struct message *message_get(struct message *m);
 void message_put(struct message *m);

@@ -76,6 +76,9 @@ struct packet_filters {
 	uint32_t subid;
 };
 
+/* The answer to more of them would not fit into A_ANSWER. */
+#define PACKET_FILTERS_MAX	50000
+
 /* One filter; @options as on the wire. */
 struct packet_filter {
 	struct packet_str filter;

@@ -21,7 +21,7 @@ struct will_terms {
 	uint8_t has_expiry;
 };
 
-/* NULL if the topic becomes too long with its mount point. */
+/* NULL if message_new() cannot make its message. */
 struct will *will_new(const struct will_terms *t);
 void will_free(struct will *w);
 /* Will Delay Interval, seconds. */
