@@ -19,8 +19,8 @@
 #define CONNECT_TIMEOUT_MS	30000
 #define MAX_PACKET_CONNECT	(512 << 10)	/* until ACCEPT sets another */
 #define MAX_PACKET_MQTT		(KMQTT_VARINT_MAX + KMQTT_FIXED_HDR_MAX)
-#define QUEUE_BYTES		(1 << 20)
-#define DELIVER_BYTES		(4 << 20)
+#define QUEUE_BYTES		(1024 * 1024)
+#define DELIVER_BYTES		(4 * 1024 * 1024)
 
 static struct kmem_cache *conn_cache;
 static atomic64_t conn_last_id = ATOMIC64_INIT(0);
@@ -198,8 +198,8 @@ static int conn_attach_attrs(struct kmqtt_conn *conn, struct nlattr **attrs)
 	if (attrs[KMQTT_A_LISTENER])
 		conn->listener = nla_get_u32(attrs[KMQTT_A_LISTENER]);
 	if (attrs[KMQTT_A_CONNECT_TIMEOUT])
-		conn->connect_timeout = msecs_to_jiffies(
-			nla_get_u32(attrs[KMQTT_A_CONNECT_TIMEOUT]));
+		conn->connect_timeout =
+			msecs_to_jiffies(nla_get_u32(attrs[KMQTT_A_CONNECT_TIMEOUT]));
 	if (attrs[KMQTT_A_MAX_PACKET_IN])
 		conn->max_packet_in = nla_get_u32(attrs[KMQTT_A_MAX_PACKET_IN]);
 	if (attrs[KMQTT_A_CONN_FLAGS] &&
@@ -472,6 +472,11 @@ void kmqtt_conn_close_relayed(struct kmqtt_net *kn)
 			KMQTT_RC_SERVER_SHUTTING_DOWN, conn_is_relayed);
 }
 
+static unsigned long conn_close_timeout(const struct kmqtt_conn *conn)
+{
+	return msecs_to_jiffies(kmqtt_param(conn->kn, KMQTT_PARAM_CLOSE_TIMEOUT));
+}
+
 /* Causes after which the peer gets no further packet. */
 static bool close_is_silent(u8 cause)
 {
@@ -501,8 +506,7 @@ static void conn_end(struct kmqtt_conn *conn)
 {
 	const struct kmqtt_close *req = &conn->close_req;
 	struct kmqtt_event *e = conn->close_event;
-	unsigned long timeout = msecs_to_jiffies(
-		kmqtt_param(conn->kn, KMQTT_PARAM_CLOSE_TIMEOUT));
+	unsigned long timeout = conn_close_timeout(conn);
 
 	conn_queue_last(conn);
 	spin_lock(&conn->lock);
@@ -552,8 +556,7 @@ static void conn_begin_close(struct kmqtt_conn *conn)
 	spin_lock(&conn->lock);
 	WRITE_ONCE(conn->state, KMQTT_STATE_CLOSING);
 	spin_unlock(&conn->lock);
-	conn->close_deadline = jiffies + msecs_to_jiffies(
-		kmqtt_param(conn->kn, KMQTT_PARAM_CLOSE_TIMEOUT));
+	conn->close_deadline = jiffies + conn_close_timeout(conn);
 	mod_timer(&conn->timer, conn->close_deadline);
 }
 

@@ -93,6 +93,7 @@ struct kmqtt_rx {
  * @dead: the socket takes nothing any more; what is queued is dropped
  */
 struct kmqtt_tx {
+	/* process context; innermost */
 	spinlock_t lock;
 	struct list_head queue;
 	struct list_head out;
@@ -204,6 +205,7 @@ struct kmqtt_conn {
 	struct llist_node ready;
 	unsigned long bits;
 
+	/* outside tx.lock; process context */
 	spinlock_t lock;
 	u8 state;
 	struct kmqtt_close close_req;

@@ -104,6 +104,7 @@ struct kmqtt_members {
  * @daemon_routes: routes whose target is the daemon
  * @next_seq: of the next route, from 1
  * @n_routes: routes
+ * @routes_max: limit of @n_routes
  * @n_filters: nodes with routes: distinct filters, shares apart
  * @cache: resolved topics
  */
@@ -115,6 +116,7 @@ struct kmqtt_fib {
 	struct list_head daemon_routes;
 	unsigned long next_seq;
 	u32 n_routes;
+	u32 routes_max;
 	u32 n_filters;
 	struct kmqtt_cache cache;
 };
@@ -810,7 +812,7 @@ static int fib_check_room(struct kmqtt_fib *fib, const struct kmqtt_conn *conn,
 		NL_SET_ERR_MSG(extack, "the connection is closing");
 		return -ESHUTDOWN;
 	}
-	if (fib->n_routes >= FIB_ROUTES_MAX ||
+	if (fib->n_routes >= fib->routes_max ||
 	    fib->trie.bytes >= FIB_BYTES_MAX) {
 		NL_SET_ERR_MSG(extack, "too many routes in this namespace");
 		return -ENOSPC;
@@ -1070,6 +1072,7 @@ struct kmqtt_fib *kmqtt_fib_create(void)
 	xa_init_flags(&fib->by_seq, XA_FLAGS_ACCOUNT);
 	INIT_LIST_HEAD(&fib->daemon_routes);
 	fib->next_seq = 1;
+	fib->routes_max = FIB_ROUTES_MAX;
 	if (kmqtt_trie_init(&fib->trie, &fib->mutex))
 		goto err_free;
 	if (rhashtable_init(&fib->by_id, &route_params))

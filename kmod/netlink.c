@@ -1140,7 +1140,6 @@ void kmqtt_netlink_monitor(struct kmqtt_conn *conn, u8 type, u8 cause)
 	genlmsg_multicast_netns(&kmqtt_genl_family, kn->net, skb, 0, 0, GFP_KERNEL);
 }
 
-
 static const struct nla_policy kmqtt_policy[KMQTT_A_MAX + 1] = {
 	[KMQTT_A_CONN] = { .type = NLA_U64 },
 	[KMQTT_A_OLD_CONN] = { .type = NLA_U64 },

@@ -79,6 +79,7 @@ extern const struct kmqtt_param_desc kmqtt_params[KMQTT_PARAM_N];
 struct kmqtt_net {
 	struct net *net;
 	u64 instance;
+	/* outermost; process context */
 	struct mutex lock;
 	struct xarray conns;
 	atomic_t conn_count;
@@ -90,6 +91,7 @@ struct kmqtt_net {
 	struct kmqtt_stats __percpu *stats;
 	atomic64_t mem;
 
+	/* innermost; process context */
 	spinlock_t ev_lock;
 	u32 owner;
 	struct list_head pending;

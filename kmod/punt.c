@@ -165,7 +165,7 @@ bool kmqtt_event_ack(struct kmqtt_conn *conn, u64 number)
 	ev->acked = max(ev->acked, number);
 	/* Pairs with kmqtt_events_room(): what the answer changed is seen. */
 	if (ev->barrier && ev->barrier <= number)
-		smp_store_release(&ev->barrier, 0);
+		smp_store_release(&ev->barrier, 0); /* kmqtt_events_room() */
 	spin_unlock(&kn->ev_lock);
 
 	list_for_each_entry_safe(e, tmp, &dead, node)

@@ -14,7 +14,7 @@ struct kmqtt_net;
 struct netlink_callback;
 struct sk_buff;
 
-#define KMQTT_EVENTS_BYTES	(1U << 20)	/* then reading pauses */
+#define KMQTT_EVENTS_BYTES	(1024U * 1024)	/* then reading pauses */
 #define KMQTT_EVENTS_COUNT	4096U
 #define KMQTT_TOPIC_SLOTS	64
 

@@ -77,7 +77,7 @@ static const struct route_run *route_run(struct route_ctx *ctx, u8 level)
 
 	if (run->page)
 		return run;
-	if (in->verbatim && (in->src->level == KMQTT_V5) == (level == KMQTT_V5))
+	if (in->verbatim && run == &ctx->run[in->src->level == KMQTT_V5])
 		*run = (struct route_run) { in->page, in->frame, in->frame_len };
 	else if (!route_encode(in, level, 0, run))
 		return NULL;

@@ -8,9 +8,24 @@
 #include "stats.h"
 
 const char *const kmqtt_stat_names[KMQTT_STAT_N] = {
-#define KMQTT_STAT_NAME(id, name) [KMQTT_STAT_##id] = name,
-	KMQTT_STATS(KMQTT_STAT_NAME)
-#undef KMQTT_STAT_NAME
+	[KMQTT_STAT_BYTES_RX] = "bytes_received",
+	[KMQTT_STAT_BYTES_TX] = "bytes_sent",
+	[KMQTT_STAT_PACKETS_RX] = "packets_received",
+	[KMQTT_STAT_PUBLISH_RX] = "publish_received",
+	[KMQTT_STAT_PUBLISH_ROUTED] = "publish_routed_kernel",
+	[KMQTT_STAT_PUBLISH_PUNTED] = "publish_punted",
+	[KMQTT_STAT_PUBLISH_INJECTED] = "publish_injected",
+	[KMQTT_STAT_PUBLISH_SENT] = "publish_queued",
+	[KMQTT_STAT_PUBLISH_DELIVERED] = "publish_delivered",
+	[KMQTT_STAT_DROPPED_FULL] = "publish_dropped_queue_full",
+	[KMQTT_STAT_DROPPED_LARGE] = "publish_dropped_too_large",
+	[KMQTT_STAT_DROPPED_EXPIRED] = "publish_dropped_expired",
+	[KMQTT_STAT_DROPPED_MEMORY] = "publish_dropped_no_memory",
+	[KMQTT_STAT_DENIED_WRITE] = "publish_denied_write",
+	[KMQTT_STAT_PINGREQ] = "pingreq_received",
+	[KMQTT_STAT_EVENTS] = "events",
+	[KMQTT_STAT_CONN_ATTACHED] = "connections_attached",
+	[KMQTT_STAT_CONN_ACCEPTED] = "connections_accepted",
 };
 
 const char *const kmqtt_close_names[KMQTT_CLOSE_MAX + 1] = {

@@ -7,31 +7,26 @@
 #include <linux/types.h>
 #include "uapi/kmqtt.h"
 
-/* Counter, and its name as `mqttctl stats` shows it. */
-#define KMQTT_STATS(X)							\
-	X(BYTES_RX, "bytes_received")					\
-	X(BYTES_TX, "bytes_sent")					\
-	X(PACKETS_RX, "packets_received")				\
-	X(PUBLISH_RX, "publish_received")				\
-	X(PUBLISH_ROUTED, "publish_routed_kernel")			\
-	X(PUBLISH_PUNTED, "publish_punted")				\
-	X(PUBLISH_INJECTED, "publish_injected")				\
-	X(PUBLISH_SENT, "publish_queued")				\
-	X(PUBLISH_DELIVERED, "publish_delivered")			\
-	X(DROPPED_FULL, "publish_dropped_queue_full")			\
-	X(DROPPED_LARGE, "publish_dropped_too_large")			\
-	X(DROPPED_EXPIRED, "publish_dropped_expired")			\
-	X(DROPPED_MEMORY, "publish_dropped_no_memory")			\
-	X(DENIED_WRITE, "publish_denied_write")				\
-	X(PINGREQ, "pingreq_received")					\
-	X(EVENTS, "events")						\
-	X(CONN_ATTACHED, "connections_attached")			\
-	X(CONN_ACCEPTED, "connections_accepted")
-
+/* Counters; their names are in stats.c. */
 enum kmqtt_stat {
-#define KMQTT_STAT_ENUM(id, name) KMQTT_STAT_##id,
-	KMQTT_STATS(KMQTT_STAT_ENUM)
-#undef KMQTT_STAT_ENUM
+	KMQTT_STAT_BYTES_RX,
+	KMQTT_STAT_BYTES_TX,
+	KMQTT_STAT_PACKETS_RX,
+	KMQTT_STAT_PUBLISH_RX,
+	KMQTT_STAT_PUBLISH_ROUTED,
+	KMQTT_STAT_PUBLISH_PUNTED,
+	KMQTT_STAT_PUBLISH_INJECTED,
+	KMQTT_STAT_PUBLISH_SENT,
+	KMQTT_STAT_PUBLISH_DELIVERED,
+	KMQTT_STAT_DROPPED_FULL,
+	KMQTT_STAT_DROPPED_LARGE,
+	KMQTT_STAT_DROPPED_EXPIRED,
+	KMQTT_STAT_DROPPED_MEMORY,
+	KMQTT_STAT_DENIED_WRITE,
+	KMQTT_STAT_PINGREQ,
+	KMQTT_STAT_EVENTS,
+	KMQTT_STAT_CONN_ATTACHED,
+	KMQTT_STAT_CONN_ACCEPTED,
 	KMQTT_STAT_N,
 };
 

@@ -571,10 +571,12 @@ static void tx_blocked(struct kmqtt_conn *conn)
 	struct sock *sk = conn->sock->sk;
 
 	set_bit(KMQTT_CB_BLOCKED, &conn->bits);
-	smp_mb__after_atomic();
-	if (sk_stream_is_writeable(sk) && tcp_rtx_and_write_queues_empty(sk))
+	smp_mb__after_atomic(); /* with the bit in conn_write_space() */
+	if (!sk_stream_is_writeable(sk))
+		return;
+	if (tcp_rtx_and_write_queues_empty(sk)) {
 		mod_timer(&conn->timer, jiffies + HZ / 50);
-	else if (sk_stream_is_writeable(sk)) {
+	} else {
 		clear_bit(KMQTT_CB_BLOCKED, &conn->bits);
 		kmqtt_conn_kick(conn, KMQTT_CB_TX);
 	}

@@ -81,7 +81,7 @@ static void worker_turn(struct kmqtt_worker *w)
 		 * is seen by this turn.
 		 */
 		clear_bit(KMQTT_CB_QUEUED, &conn->bits);
-		smp_mb__after_atomic();
+		smp_mb__after_atomic(); /* with kmqtt_conn_kick() */
 		kmqtt_conn_turn(conn);
 		kmqtt_conn_put(conn);
 		cond_resched();

@@ -477,14 +477,44 @@ static bool __init t_case_share(struct t_state *t)
 	for (i = 0; i < 4; i++)
 		t->conns[i]->tx.routed_bytes = 0;
 
-	/* a member that leaves takes none with it; with the last goes all */
+	/* members that leave take none with them; with the last goes all */
 	ok = ok && T_CHECK(!t_del(t, t->conns[0], "s/+", "g")) &&
-	     T_CHECK(t_lookup(t, "s/x", NULL) == 1) &&
-	     T_CHECK(!t->got.times[0]) &&
+	     T_CHECK(!t_del(t, t->conns[3], "s/+", "g")) &&
 	     T_CHECK(t_del(t, t->conns[1], "s/+", NULL) == -ENOENT);
+	memset(sum, 0, sizeof(sum));
+	for (k = 0; ok && k < 8; k++) {
+		ok = T_CHECK(t_lookup(t, "s/x", NULL) == 1);
+		sum[1] += t->got.times[1];
+		sum[2] += t->got.times[2];
+	}
+	ok = ok && T_CHECK(sum[1] == 4 && sum[2] == 4);
 	t_flush_all(t);
 	return ok && T_CHECK(t_lookup(t, "s/x", NULL) == 0) &&
 	       T_CHECK(!t->fib->trie.bytes);
+}
+
+/* Who may not have a message is passed over even if all others are full. */
+static bool __init t_case_share_refused(struct t_state *t)
+{
+	struct kmqtt_conn *local = t->conns[0], *denied = t->conns[T_ACL];
+	struct kmqtt_conn *full = t->conns[2];
+	bool ok;
+	u32 k;
+
+	full->tx.routed_bytes = 1;
+	ok = T_CHECK(!t_add(t, local, "b/+", "g", KMQTT_ROUTE_F_NO_LOCAL, 0)) &&
+	     T_CHECK(!t_add(t, denied, "b/+", "g", 0, 0)) &&
+	     T_CHECK(!t_add(t, full, "b/+", "g", 0, 0));
+	for (k = 0; ok && k < 8; k++)
+		ok = T_CHECK(t_lookup(t, "b/x", local) == 1) &&
+		     T_CHECK(t->got.times[2] == 1) &&
+		     T_CHECK(t_lookup(t, "b/x", full) == 1) &&
+		     T_CHECK(t->got.times[0] == 1);
+	full->tx.routed_bytes = 0;
+	t_flush(t, full);
+	ok = ok && T_CHECK(t_lookup(t, "b/x", local) == 0);
+	t_flush_all(t);
+	return ok;
 }
 
 /* The daemon and the connection change places, never both, never none. */
@@ -553,6 +583,26 @@ static bool __init t_case_limits(struct t_state *t)
 	return ok;
 }
 
+/* A full FIB takes no new route, but changes those it has. */
+static bool __init t_case_full(struct t_state *t)
+{
+	bool ok;
+
+	t->fib->routes_max = 2;
+	ok = T_CHECK(!t_add(t, t->conns[0], "f/1", NULL, 0, 0)) &&
+	     T_CHECK(!t_add(t, t->conns[0], "f/2", NULL, 0, 0)) &&
+	     T_CHECK(t_add(t, t->conns[0], "f/3", NULL, 0, 0) == -ENOSPC) &&
+	     T_CHECK(!t_add(t, t->conns[0], "f/2", NULL, 0, 5)) &&
+	     T_CHECK(!t_retarget(t, t->conns[0], "f/2", NULL, t->conns[1], 0, 6)) &&
+	     T_CHECK(t_lookup(t, "f/2", NULL) == 1) &&
+	     T_CHECK(t->got.subids[1][0] == 6) &&
+	     T_CHECK(!t_del(t, t->conns[0], "f/1", NULL)) &&
+	     T_CHECK(!t_add(t, t->conns[0], "f/3", NULL, 0, 0));
+	t->fib->routes_max = FIB_ROUTES_MAX;
+	t_flush_all(t);
+	return ok;
+}
+
 static struct kmqtt_cache_entry *__init t_cached(struct t_state *t,
 						 const char *topic)
 {
@@ -608,6 +658,7 @@ static bool __init t_case_cache(struct t_state *t)
 static bool __init t_case_evict(struct t_state *t)
 {
 	struct kmqtt_cache *cache = &t->fib->cache;
+	struct kmqtt_cache_entry *hot = NULL;
 	char topic[24];
 	bool ok = true;
 	u32 i;
@@ -622,9 +673,10 @@ static bool __init t_case_evict(struct t_state *t)
 		     T_CHECK(t_lookup(t, "e/hot", NULL) == 1) &&
 		     T_CHECK(cache->count <= 40) &&
 		     T_CHECK(cache->bytes <= 40 * 256) &&
-		     T_CHECK(!i || t_cached(t, "e/hot"));
+		     T_CHECK(!hot || t_cached(t, "e/hot") == hot);
+		hot = t_cached(t, "e/hot");
 	}
-	ok = ok && T_CHECK(cache->count > 10);
+	ok = ok && T_CHECK(hot) && T_CHECK(cache->count > 10);
 	cache->count_max = KMQTT_CACHE_COUNT_MAX;
 	cache->bytes_max = KMQTT_CACHE_BYTES_MAX;
 	t_flush_all(t);
@@ -767,9 +819,10 @@ bool __init kmqtt_fib_selftest(void)
 	struct t_state *t = kvzalloc(sizeof(*t), GFP_KERNEL);
 	bool ok = t && t_make(t);
 
-	ok = ok && t_case_no_local(t) && t_case_share(t) && t_case_retarget(t) &&
-	     t_case_limits(t) && t_case_cache(t) && t_case_evict(t) &&
-	     t_case_dump(t) && t_random_all(t);
+	ok = ok && t_case_no_local(t) && t_case_share(t) &&
+	     t_case_share_refused(t) && t_case_retarget(t) &&
+	     t_case_limits(t) && t_case_full(t) && t_case_cache(t) &&
+	     t_case_evict(t) && t_case_dump(t) && t_random_all(t);
 	if (t)
 		ok &= t_free(t);
 	kvfree(t);

@@ -119,6 +119,7 @@ enum kmqtt_cmd {
 
 	__KMQTT_CMD_MAX
 };
+
 #define KMQTT_CMD_MAX (__KMQTT_CMD_MAX - 1)
 
 /**
@@ -262,6 +263,7 @@ enum kmqtt_attr {
 
 	__KMQTT_A_MAX
 };
+
 #define KMQTT_A_MAX (__KMQTT_A_MAX - 1)
 
 /**
@@ -291,6 +293,7 @@ enum kmqtt_dest_attr {
 
 	__KMQTT_AD_MAX
 };
+
 #define KMQTT_AD_MAX (__KMQTT_AD_MAX - 1)
 
 /* KMQTT_AD_FLAGS */
@@ -353,6 +356,7 @@ enum kmqtt_event_attr {
 
 	__KMQTT_AE_MAX
 };
+
 #define KMQTT_AE_MAX (__KMQTT_AE_MAX - 1)
 
 /**
@@ -430,6 +434,7 @@ enum kmqtt_close_cause {
 
 	__KMQTT_CLOSE_MAX
 };
+
 #define KMQTT_CLOSE_MAX (__KMQTT_CLOSE_MAX - 1)
 
 /**
@@ -489,6 +494,7 @@ enum kmqtt_acl_rule_attr {
 
 	__KMQTT_AR_MAX
 };
+
 #define KMQTT_AR_MAX (__KMQTT_AR_MAX - 1)
 
 #define KMQTT_ACL_READ		(1U << 0)	/* messages to the client */
@@ -513,6 +519,7 @@ enum kmqtt_named_attr {
 
 	__KMQTT_AN_MAX
 };
+
 #define KMQTT_AN_MAX (__KMQTT_AN_MAX - 1)
 
 /**
@@ -549,6 +556,7 @@ enum kmqtt_conn_stat {
 
 	__KMQTT_CS_MAX
 };
+
 #define KMQTT_CS_MAX (__KMQTT_CS_MAX - 1)
 
 /* KMQTT_A_FEATURES: none yet; a bit is added with each optional command. */
