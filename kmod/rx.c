@@ -207,6 +207,15 @@ static bool rx_frame(struct kmqtt_conn *conn, const struct kmqtt_fixed *fix,
 	return !rx_over(conn);
 }
 
+/* A 3.1 client may repeat PUBREL, SUBSCRIBE and UNSUBSCRIBE with DUP set. */
+static int rx_fixed(const struct kmqtt_conn *conn, const u8 *data, size_t len,
+		    struct kmqtt_fixed *fix)
+{
+	if (conn->level == KMQTT_V31)
+		return kmqtt_fixed_parse31(data, len, fix);
+	return kmqtt_fixed_parse(data, len, fix);
+}
+
 /* The gathered frame is whole. */
 static void gather_done(struct kmqtt_conn *conn)
 {
@@ -225,7 +234,7 @@ static void gather_done(struct kmqtt_conn *conn)
 			  page_address(p.pages[0]);
 	if (!p.map)
 		rx_fault(conn, KMQTT_CLOSE_QUOTA, KMQTT_RC_QUOTA);
-	else if (!kmqtt_fixed_parse(p.map, KMQTT_FIXED_HDR_MAX, &fix))
+	else if (!rx_fixed(conn, p.map, KMQTT_FIXED_HDR_MAX, &fix))
 		rx_frame(conn, &fix, p.map, NULL, &p);
 	if (p.pages)
 		kmqtt_pages_free(conn->kn, &p);
@@ -238,7 +247,7 @@ static void gather_done(struct kmqtt_conn *conn)
 static int rx_header(struct kmqtt_conn *conn, const u8 *data, u32 len,
 		     struct kmqtt_fixed *fix)
 {
-	int err = kmqtt_fixed_parse(data, len, fix);
+	int err = rx_fixed(conn, data, len, fix);
 
 	if (err == -EAGAIN)
 		return 0;
@@ -282,7 +291,7 @@ static bool rx_frames(struct kmqtt_conn *conn, u8 *data, u32 len, struct page *p
 		return true;
 	}
 	/* Behind a barrier nothing is judged yet, so nothing gathers yet. */
-	if (kmqtt_rx_may_read(conn) && !kmqtt_fixed_parse(data, len, &fix) &&
+	if (kmqtt_rx_may_read(conn) && !rx_fixed(conn, data, len, &fix) &&
 	    fix.hdr_len + fix.remaining > max_t(u32, len, GATHER_MIN)) {
 		part_free(conn);
 		if (gather_start(conn, fix.hdr_len + fix.remaining, data, len))
@@ -368,7 +377,7 @@ static bool rx_kept(struct kmqtt_conn *conn)
 	u8 *data;
 	int err;
 
-	err = len ? kmqtt_fixed_parse(conn->rx.part, len, &fix) : -EAGAIN;
+	err = len ? rx_fixed(conn, conn->rx.part, len, &fix) : -EAGAIN;
 	if (err == -EAGAIN)
 		return true;
 	/* A small frame that is not whole waits for more where it is. */
