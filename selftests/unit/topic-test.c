@@ -244,6 +244,10 @@ static void matching(void **state)
 	};
 	size_t i;
 
+	/* Empty ones are not valid, yet nothing is read of them. */
+	match_expect("", "a", false);
+	match_expect("+", "", true);
+	match_expect("#", "", true);
 	for (i = 0; i < ARRAY_SIZE(yes); i++)
 		match_expect(yes[i][0], yes[i][1], true);
 	for (i = 0; i < ARRAY_SIZE(no); i++)
