@@ -26,6 +26,7 @@ START_LIMIT = 120
 STOP_LIMIT = 15
 # MQTT 3.1.1 CONNECT without a client id: any CONNACK shows a broker.
 CONNECT = bytes.fromhex("100c00044d5154540402003c0000")
+DISCONNECT = bytes.fromhex("e000")
 LOCAL = ("127.0.0.1", "localhost", "::1")
 # Options whose value is a file or folder that the daemon reads.
 FILE_OPTIONS = ("password_file", "acl_file", "psk_file", "cafile", "capath", "certfile", "keyfile",
@@ -129,7 +130,9 @@ def answers(port):
         with socket.create_connection(("127.0.0.1", port), 2) as s:
             s.settimeout(5)
             s.sendall(CONNECT)
-            return s.recv(1)[:1] == b"\x20"
+            answer = s.recv(4)
+            s.sendall(DISCONNECT)
+            return answer[:1] == b"\x20"
     except OSError:
         return False
 
