@@ -2,6 +2,7 @@
 /* Module init and exit. */
 
 #include <linux/module.h>
+#include "acl.h"
 #include "conn.h"
 #include "fib.h"
 #include "netlink.h"
@@ -15,6 +16,11 @@ static int __init kmqtt_init(void)
 	err = kmqtt_fib_init();
 	if (err)
 		return err;
+#ifdef DEBUG
+	err = -ENOTRECOVERABLE;
+	if (!kmqtt_acl_selftest() || !kmqtt_fib_selftest())
+		goto err_fib;
+#endif
 	err = kmqtt_conn_init();
 	if (err)
 		goto err_fib;
