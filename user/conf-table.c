@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "array.h"
 #include "frame.h"
 #include "kmqtt.h"
 #include "mem.h"
@@ -111,7 +112,7 @@ static void parse_socket_domain(struct conf_parser *p,
 		{ "ipv4", AF_INET },
 		{ "ipv6", AF_INET6 },
 	};
-	const struct word *w = word_find(domains, 2, value);
+	const struct word *w = word_find(domains, ARRAY_SIZE(domains), value);
 
 	if (w)
 		p->cur->socket_domain = w->bits;
@@ -140,7 +141,8 @@ static void parse_mount_point(struct conf_parser *p,
 		return;
 	}
 	if (kmqtt_topic_name_check((const __u8 *)value, len)) {
-		conf_problem(p, "mount_point \"%s\" cannot begin a topic; use UTF-8 without + and #",
+		conf_problem(p,
+			     "mount_point \"%s\" cannot begin a topic; use UTF-8 without + and #",
 			     value);
 		return;
 	}
@@ -163,7 +165,8 @@ static void parse_per_listener(struct conf_parser *p,
 			       const struct conf_option *opt, char *value)
 {
 	if (p->security_seen)
-		conf_problem(p, "per_listener_settings must stand before allow_anonymous, password_file, auto_id_prefix and allow_zero_length_clientid; move it up");
+		conf_problem(p,
+			     "per_listener_settings must stand before allow_anonymous, password_file, auto_id_prefix and allow_zero_length_clientid; move it up");
 	conf_bool(p, opt, value, &p->conf->per_listener_settings);
 }
 
@@ -181,20 +184,22 @@ static void parse_log_dest(struct conf_parser *p, const struct conf_option *opt,
 	};
 	struct log_settings *log = &p->conf->log;
 	char *file = split_word(value);
-	const struct word *w = word_find(dests, 5, value);
+	const struct word *w = word_find(dests, ARRAY_SIZE(dests), value);
 
 	if (!strcmp(value, "topic") || !strcmp(value, "dlt")) {
 		conf_problem(p, "log_dest %s is not supported; use syslog", value);
 		return;
 	}
 	if (!w) {
-		conf_problem(p, "unknown log_dest \"%s\"; use stderr, stdout, syslog, file PATH or none",
+		conf_problem(p,
+			     "unknown log_dest \"%s\"; use stderr, stdout, syslog, file PATH or none",
 			     value);
 		return;
 	}
 	if (w->bits == MQTTD_LOG_TO_FILE) {
 		if (!*file) {
-			conf_problem(p, "log_dest file needs a path: log_dest file /var/log/mqttd.log");
+			conf_problem(p,
+				     "log_dest file needs a path: log_dest file /var/log/mqttd.log");
 			return;
 		}
 		free(log->file);
@@ -222,10 +227,11 @@ static void parse_log_type(struct conf_parser *p, const struct conf_option *opt,
 		{ "none", 0 },
 	};
 	struct log_settings *log = &p->conf->log;
-	const struct word *w = word_find(types, 11, value);
+	const struct word *w = word_find(types, ARRAY_SIZE(types), value);
 
 	if (!w) {
-		conf_problem(p, "unknown log_type \"%s\"; use error, warning, notice, information, debug, subscribe, unsubscribe, websockets, internal, all or none",
+		conf_problem(p,
+			     "unknown log_type \"%s\"; use error, warning, notice, information, debug, subscribe, unsubscribe, websockets, internal, all or none",
 			     value);
 		return;
 	}
@@ -251,7 +257,8 @@ static void parse_persistence(struct conf_parser *p,
 
 	conf_bool(p, opt, value, &on);
 	if (on)
-		conf_problem(p, "persistence is not supported; set it to false: sessions and retained messages are kept in memory");
+		conf_problem(p,
+			     "persistence is not supported; set it to false: sessions and retained messages are kept in memory");
 }
 
 static void parse_user(struct conf_parser *p, const struct conf_option *opt,
@@ -274,12 +281,13 @@ static void parse_expiration(struct conf_parser *p,
 		{ "y", 365 * 86400 },
 	};
 	size_t digits = strspn(value, "0123456789");
-	const struct word *w = word_find(units, 5, value + digits);
+	const struct word *w = word_find(units, ARRAY_SIZE(units), value + digits);
 	long long n;
 
 	value[digits] = '\0';
 	if (!w || !conf_number(value, 1, UINT32_MAX / w->bits, &n)) {
-		conf_problem(p, "%s is a number from 1 followed by h, d, w, m or y, for example 14d; at most 136 years",
+		conf_problem(p,
+			     "%s is a number from 1 followed by h, d, w, m or y, for example 14d; at most 136 years",
 			     opt->name);
 		return;
 	}
@@ -434,7 +442,7 @@ const struct conf_option conf_options[] = {
 	UNSUPPORTED("websockets_log_level"),
 };
 
-const size_t conf_n_options = sizeof(conf_options) / sizeof(conf_options[0]);
+const size_t conf_n_options = ARRAY_SIZE(conf_options);
 
 const struct conf_option *conf_option_find(const char *name)
 {

@@ -353,7 +353,8 @@ static void finish_fallback(struct conf_parser *p)
 	} else if (p->fallback_line) {
 		p->path = p->fallback_path;
 		p->line = p->fallback_line;
-		conf_problem(p, "%s stands before the first listener and is of no use to any; move it below a listener line",
+		conf_problem(p,
+			     "%s stands before the first listener and is of no use to any; move it below a listener line",
 			     p->fallback_option);
 	}
 	listener_free(&p->fallback);
@@ -496,7 +497,7 @@ void conf_keep_fixed(struct conf *next)
 		    conf_now->control_socket);
 	if (same_sockets(next, conf_now))
 		return;
-	log_warning("listener: changes of ports and addresses take effect when mqttd is restarted; the listeners keep their settings until then");
+	log_warning("listener: changes of ports and addresses take effect when mqttd is restarted");
 	keep_listeners(next);
 }
 

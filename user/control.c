@@ -17,6 +17,7 @@
 
 #include <cjson/cJSON.h>
 
+#include "array.h"
 #include "broker.h"
 #include "daemon.h"
 #include "list.h"
@@ -152,7 +153,7 @@ static cJSON *answer_question(const char *text, size_t len)
 
 	if (!cmd)
 		answer = refusal("usage", "the question is not a JSON object with \"cmd\"");
-	for (i = 0; !answer && i < sizeof(commands) / sizeof(commands[0]); i++)
+	for (i = 0; !answer && i < ARRAY_SIZE(commands); i++)
 		if (!strcmp(cmd, commands[i].name))
 			answer = commands[i].run(q);
 	if (!answer)

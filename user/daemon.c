@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "array.h"
 #include "broker.h"
 #include "control.h"
 #include "listener.h"
@@ -22,9 +23,7 @@
 static const struct daemon_options *options;
 static const int signals[] = { SIGHUP, SIGINT, SIGTERM, SIGUSR2 };
 
-#define N_SIGNALS	(sizeof(signals) / sizeof(signals[0]))
-
-static struct event *signal_events[N_SIGNALS];
+static struct event *signal_events[ARRAY_SIZE(signals)];
 static struct event *watchdog;
 static int ready_fd = -1;
 
@@ -37,7 +36,8 @@ struct conf *daemon_load(const struct daemon_options *opts, FILE *report)
 	if (!conf)
 		return NULL;
 	if (opts->port && !conf->listeners[0].local_only) {
-		fprintf(report, "%s: has listeners of its own; remove -p %u from the command line\n",
+		fprintf(report,
+			"%s: has listeners of its own; remove -p %u from the command line\n",
 			opts->conf_path, opts->port);
 		conf_free(conf);
 		return NULL;
@@ -46,6 +46,9 @@ struct conf *daemon_load(const struct daemon_options *opts, FILE *report)
 		conf->log.types = MQTTD_LOG_ALL;
 	if (opts->detach && !conf->log.dest_set)
 		conf->log.dest = MQTTD_LOG_TO_SYSLOG;
+	/* For what fails before daemon_ready(), which leads it to nowhere. */
+	if (opts->detach)
+		conf->log.dest |= MQTTD_LOG_TO_STDERR;
 	return conf;
 }
 
@@ -160,7 +163,7 @@ int daemon_start(struct event_base *base, const struct daemon_options *opts)
 
 	options = opts;
 	signal(SIGPIPE, SIG_IGN);
-	for (i = 0; i < N_SIGNALS; i++) {
+	for (i = 0; i < ARRAY_SIZE(signals); i++) {
 		signal_events[i] = evsignal_new(base, signals[i], on_signal,
 						NULL);
 		if (!signal_events[i] || event_add(signal_events[i], NULL))
@@ -174,7 +177,7 @@ void daemon_stop(void)
 	const struct conf *conf = conf_get();
 	size_t i;
 
-	for (i = 0; i < N_SIGNALS; i++) {
+	for (i = 0; i < ARRAY_SIZE(signals); i++) {
 		if (signal_events[i])
 			event_free(signal_events[i]);
 		signal_events[i] = NULL;

@@ -3,22 +3,19 @@
  * The configuration: every option, its limits, and what is said when it is
  * wrong.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cmocka.h>
+#include "unit.h"
 
 #include "conf-table.h"
 #include "conf.h"
 
-static char folder[] = "/tmp/kmqtt-conf-XXXXXX";
+#define FOLDER	"/tmp/kmqtt-conf-XXXXXX"
+
+/* mkdtemp() fills the X in. */
+static char *folder;
 static char path[64];
 
 /* What the last load() reported. */
@@ -272,7 +269,7 @@ static void test_booleans(void **state)
 	char text[64];
 	size_t i;
 
-	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
 		const struct conf_option *opt = conf_option_find(names[i]);
 		struct conf *conf;
 
@@ -336,7 +333,7 @@ static void test_unknown_and_unsupported(void **state)
 
 	bad("port 1884\n\n# comment\n  foo bar\n", 4,
 	    "unknown option \"foo\"; see mqttd.conf(5)");
-	for (i = 0; i < sizeof(unsupported) / sizeof(unsupported[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(unsupported); i++) {
 		snprintf(text, sizeof(text), "%s x\n", unsupported[i]);
 		bad(text, 1, "is not supported; remove the line");
 	}
@@ -500,7 +497,8 @@ static void test_table(void **state)
 
 static int setup(void **state)
 {
-	if (!mkdtemp(folder))
+	folder = strdup(FOLDER);
+	if (!folder || !mkdtemp(folder))
 		return -1;
 	snprintf(path, sizeof(path), "%s/mqttd.conf", folder);
 	return 0;
@@ -512,6 +510,7 @@ static int teardown(void **state)
 
 	free(report);
 	snprintf(command, sizeof(command), "rm -rf %s", folder);
+	free(folder);
 	return system(command);
 }
 

@@ -3,20 +3,17 @@
  * Password files: those that mosquitto_passwd wrote, those that it writes
  * now, and broken ones.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
+#include "unit.h"
 
 #include "conf.h"
 #include "password.h"
 
-static char folder[] = "/tmp/kmqtt-password-XXXXXX";
+#define FOLDER	"/tmp/kmqtt-password-XXXXXX"
+
+/* mkdtemp() fills the X in. */
+static char *folder;
 static char path[64];
 static char *report;
 
@@ -268,7 +265,8 @@ static void test_broken_reload(void **state)
 
 static int setup(void **state)
 {
-	if (!mkdtemp(folder))
+	folder = strdup(FOLDER);
+	if (!folder || !mkdtemp(folder))
 		return -1;
 	snprintf(path, sizeof(path), "%s/passwords", folder);
 	return 0;
@@ -280,6 +278,7 @@ static int teardown(void **state)
 
 	free(report);
 	snprintf(command, sizeof(command), "rm -rf %s", folder);
+	free(folder);
 	return system(command);
 }
 

@@ -9,20 +9,6 @@ static int collect(struct nlattr **attrs, void *arg)
 	return CTL_OK;
 }
 
-static double number(const cJSON *obj, const char *name)
-{
-	const cJSON *n = cJSON_GetObjectItemCaseSensitive(obj, name);
-
-	return cJSON_IsNumber(n) ? n->valuedouble : 0;
-}
-
-static const char *string(const cJSON *obj, const char *name)
-{
-	const char *s = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(obj, name));
-
-	return s && *s ? s : "-";
-}
-
 static int print(const cJSON *list)
 {
 	static const char * const heads[] = {
@@ -38,19 +24,19 @@ static int print(const cJSON *list)
 	cJSON_ArrayForEach(conn, list) {
 		const cJSON *stats = cJSON_GetObjectItemCaseSensitive(conn, "stats");
 
-		ctl_cell(&t, "%.0f", number(conn, "conn"));
-		ctl_cell(&t, "%s", string(conn, "client_id"));
-		ctl_cell(&t, "%s", string(conn, "username"));
-		ctl_cell(&t, "%s", string(conn, "protocol"));
-		ctl_cell(&t, "%s", string(conn, "state"));
-		ctl_cell(&t, "%s", string(conn, "peer"));
-		ctl_cell(&t, "%.0f", number(conn, "keepalive"));
-		ctl_cell(&t, "%.1f", number(stats, "idle_ms") / 1000);
-		ctl_cell(&t, "%.0f", number(stats, "publish_routed"));
-		ctl_cell(&t, "%.0f", number(stats, "publish_punted"));
-		ctl_cell(&t, "%.0f", number(stats, "publish_sent"));
-		ctl_cell(&t, "%.0f", number(stats, "dropped"));
-		ctl_cell(&t, "%.0f", number(stats, "queue_bytes"));
+		ctl_cell(&t, "%.0f", ctl_number(conn, "conn"));
+		ctl_cell(&t, "%s", ctl_string(conn, "client_id"));
+		ctl_cell(&t, "%s", ctl_string(conn, "username"));
+		ctl_cell(&t, "%s", ctl_string(conn, "protocol"));
+		ctl_cell(&t, "%s", ctl_string(conn, "state"));
+		ctl_cell(&t, "%s", ctl_string(conn, "peer"));
+		ctl_cell(&t, "%.0f", ctl_number(conn, "keepalive"));
+		ctl_cell(&t, "%.1f", ctl_number(stats, "idle_ms") / 1000);
+		ctl_cell(&t, "%.0f", ctl_number(stats, "publish_routed"));
+		ctl_cell(&t, "%.0f", ctl_number(stats, "publish_punted"));
+		ctl_cell(&t, "%.0f", ctl_number(stats, "publish_sent"));
+		ctl_cell(&t, "%.0f", ctl_number(stats, "dropped"));
+		ctl_cell(&t, "%.0f", ctl_number(stats, "queue_bytes"));
 	}
 	return ctl_print_table(&t);
 }

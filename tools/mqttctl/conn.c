@@ -11,8 +11,10 @@
 
 /* ---- names -------------------------------------------------------------- */
 
-#define NAME(names, i) \
-	((i) < sizeof(names) / sizeof(names[0]) && names[i] ? names[i] : "unknown")
+static const char *name_of(const char * const *names, size_t n, size_t i)
+{
+	return i < n && names[i] ? names[i] : "unknown";
+}
 
 const char *conn_state_name(uint8_t state)
 {
@@ -23,7 +25,7 @@ const char *conn_state_name(uint8_t state)
 		[KMQTT_STATE_CLOSED] = "closed",
 	};
 
-	return NAME(names, state);
+	return name_of(names, ARRAY_SIZE(names), state);
 }
 
 const char *conn_cause_name(uint8_t cause)
@@ -51,7 +53,7 @@ const char *conn_cause_name(uint8_t cause)
 		[KMQTT_CLOSE_SHUTDOWN] = "shutdown",
 	};
 
-	return NAME(names, cause);
+	return name_of(names, ARRAY_SIZE(names), cause);
 }
 
 const char *conn_protocol_name(uint8_t level)
@@ -60,16 +62,17 @@ const char *conn_protocol_name(uint8_t level)
 		[0] = "-", [3] = "3.1", [4] = "3.1.1", [5] = "5.0",
 	};
 
-	return NAME(names, level);
+	return name_of(names, ARRAY_SIZE(names), level);
 }
 
 /* ---- connections -------------------------------------------------------- */
 
+/* What is empty says nothing, like what is absent. */
 static void add_bytes(cJSON *obj, const char *name, const struct nlattr *attr)
 {
 	size_t len;
 
-	if (!attr)
+	if (!attr || !mnl_attr_get_payload_len(attr))
 		return;
 	len = mnl_attr_get_payload_len(attr);
 	cJSON_AddItemToObject(obj, name,
@@ -184,7 +187,7 @@ cJSON *conn_json(struct nlattr **attrs)
 	add_number(obj, "last_event", attrs[KMQTT_A_LAST_EVENT]);
 	add_number(obj, "last_deliver", attrs[KMQTT_A_LAST_DELIVER]);
 	add_flags(obj, "flags", nl_u32(attrs[KMQTT_A_CONN_FLAGS]), flags,
-		  sizeof(flags) / sizeof(flags[0]));
+		  ARRAY_SIZE(flags));
 	add_stats(obj, attrs[KMQTT_A_CONN_STATS]);
 	return obj;
 }
@@ -270,7 +273,7 @@ cJSON *route_json(struct nlattr **attrs)
 	add_number(obj, "subscription_id", attrs[KMQTT_A_SUBID]);
 	cJSON_AddNumberToObject(obj, "retain_handling",
 				(bits & KMQTT_ROUTE_F_RH_MASK) >> KMQTT_ROUTE_F_RH_SHIFT);
-	add_flags(obj, "flags", bits, flags, sizeof(flags) / sizeof(flags[0]));
+	add_flags(obj, "flags", bits, flags, ARRAY_SIZE(flags));
 	return obj;
 }
 

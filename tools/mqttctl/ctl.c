@@ -85,6 +85,20 @@ cJSON *ctl_json_bytes(const void *s, size_t len)
 	return json;
 }
 
+double ctl_number(const cJSON *obj, const char *name)
+{
+	const cJSON *n = cJSON_GetObjectItemCaseSensitive(obj, name);
+
+	return cJSON_IsNumber(n) ? n->valuedouble : 0;
+}
+
+const char *ctl_string(const cJSON *obj, const char *name)
+{
+	const char *s = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(obj, name));
+
+	return s && *s ? s : "-";
+}
+
 /* ---- tables ------------------------------------------------------------- */
 
 static void add_cell(struct ctl_table *t, char *text)

@@ -12,6 +12,8 @@
 
 #include <cjson/cJSON.h>
 
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+
 /* Exit status; mqttctl(8) knows the numbers. */
 enum {
 	CTL_OK = 0,
@@ -100,5 +102,9 @@ int ctl_print_table(struct ctl_table *t);
 
 /* A JSON string of bytes that need not be text: what is no UTF-8 is replaced. */
 cJSON *ctl_json_bytes(const void *s, size_t len);
+
+/* Members of an object: 0 and "-" for what is absent. */
+double ctl_number(const cJSON *obj, const char *name);
+const char *ctl_string(const cJSON *obj, const char *name);
 
 #endif /* MQTTCTL_CTL_H */

@@ -47,7 +47,8 @@ static int connect_daemon(int *out)
 		if (error == ENOENT || error == ECONNREFUSED || error == ENOTDIR)
 			return DAEMON_AWAY;
 		if (error == EACCES || error == EPERM)
-			return ctl_fail(CTL_MISSING, "%s: no permission: run as root or a member of group mqttd",
+			return ctl_fail(CTL_MISSING,
+					"%s: no permission: run as root or a member of group mqttd",
 					path);
 		return ctl_fail(CTL_ERROR, "%s: %s", path, strerror(error));
 	}

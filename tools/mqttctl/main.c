@@ -3,6 +3,7 @@
  * mqttctl: look into kmqtt and steer it.  The table of subcommands, and the
  * command line.
  */
+#include <ctype.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -42,14 +43,12 @@ static const struct ctl_command commands[] = {
 	  cmd_param_set },
 };
 
-#define N_COMMANDS	(sizeof(commands) / sizeof(commands[0]))
-
 static void print_help(void)
 {
 	size_t i;
 
 	printf("Usage: mqttctl [-j] [-s PATH] COMMAND [ARGUMENTS]\n\n");
-	for (i = 0; i < N_COMMANDS; i++)
+	for (i = 0; i < ARRAY_SIZE(commands); i++)
 		printf("  %-11s %-12s %s\n", commands[i].name, commands[i].args,
 		       commands[i].help);
 	printf("\n"
@@ -98,7 +97,7 @@ static int print_group(const char *word, FILE *out)
 	size_t len = strlen(word), i;
 	int n = 0;
 
-	for (i = 0; i < N_COMMANDS; i++) {
+	for (i = 0; i < ARRAY_SIZE(commands); i++) {
 		if (strncmp(commands[i].name, word, len) ||
 		    commands[i].name[len] != ' ')
 			continue;
@@ -109,15 +108,14 @@ static int print_group(const char *word, FILE *out)
 	return n;
 }
 
-static int unknown(char **words, int n, bool help)
+static int no_command(char **words, int n, bool help)
 {
 	if (n == 1 && help && print_group(words[0], stdout))
 		return CTL_OK;
-	if (print_group(words[0], stderr)) {
-		return n == 1 ? usage("one of the above is wanted after", words[0]) :
-				usage("one of the above is wanted, not", words[1]);
-	}
-	return usage("unknown command", words[0]);
+	if (!print_group(words[0], stderr))
+		return usage("unknown command", words[0]);
+	return n == 1 ? usage("one of the above is wanted after", words[0]) :
+			usage("one of the above is wanted, not", words[1]);
 }
 
 static int dispatch(char **words, int n, bool help)
@@ -126,12 +124,12 @@ static int dispatch(char **words, int n, bool help)
 	int used = 0;
 	size_t i;
 
-	for (i = 0; i < N_COMMANDS && !used; i++) {
+	for (i = 0; i < ARRAY_SIZE(commands) && !used; i++) {
 		cmd = &commands[i];
 		used = match(cmd, words, n);
 	}
 	if (!used)
-		return unknown(words, n, help);
+		return no_command(words, n, help);
 	if (help) {
 		print_command_help(cmd);
 		return CTL_OK;
@@ -146,38 +144,52 @@ static int dispatch(char **words, int n, bool help)
 	return cmd->run(words + used);
 }
 
+/* Take one option; how many words of @argv it is, 0 if none, -1 if wrong. */
+static int take_option(char **argv, bool *help, bool *version)
+{
+	const char *a = argv[0];
+
+	if (!strcmp(a, "-j") || !strcmp(a, "--json")) {
+		ctl_options.json = true;
+	} else if (!strcmp(a, "-h") || !strcmp(a, "--help")) {
+		*help = true;
+	} else if (!strcmp(a, "--version")) {
+		*version = true;
+	} else if (!strcmp(a, "-s") || !strcmp(a, "--socket")) {
+		ctl_options.socket = argv[1];
+		if (!argv[1])
+			usage("a path is missing after", a);
+		return argv[1] ? 2 : -1;
+	} else if (a[0] == '-' && a[1] && !isdigit((unsigned char)a[1])) {
+		usage("unknown option", a);
+		return -1;
+	} else {
+		return 0;
+	}
+	return 1;
+}
+
 /*
  * Options may stand anywhere before "--"; what is left moves to the front.
  * Returns the number of words, or -1 after an error.
  */
 static int take_options(int argc, char **argv, bool *help, bool *version)
 {
-	int i, n = 0;
+	bool words_only = false;
+	int i = 1, n = 0, used;
 
-	for (i = 1; i < argc; i++) {
-		const char *a = argv[i];
-
-		if (!strcmp(a, "--")) {
-			while (++i < argc)
-				argv[n++] = argv[i];
-		} else if (!strcmp(a, "-j") || !strcmp(a, "--json")) {
-			ctl_options.json = true;
-		} else if (!strcmp(a, "-h") || !strcmp(a, "--help")) {
-			*help = true;
-		} else if (!strcmp(a, "--version")) {
-			*version = true;
-		} else if (!strcmp(a, "-s") || !strcmp(a, "--socket")) {
-			if (++i == argc) {
-				usage("a path is missing after", a);
-				return -1;
-			}
-			ctl_options.socket = argv[i];
-		} else if (a[0] == '-' && a[1] && (a[1] < '0' || a[1] > '9')) {
-			usage("unknown option", a);
-			return -1;
-		} else {
-			argv[n++] = argv[i];
+	while (i < argc) {
+		if (!words_only && !strcmp(argv[i], "--")) {
+			words_only = true;
+			i++;
+			continue;
 		}
+		used = words_only ? 0 : take_option(argv + i, help, version);
+		if (used < 0)
+			return -1;
+		if (!used)
+			argv[n++] = argv[i];
+		i += used ? used : 1;
 	}
 	argv[n] = NULL;
 	return n;

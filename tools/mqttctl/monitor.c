@@ -33,6 +33,7 @@ static cJSON *event_json(struct nlattr **attrs)
 	cJSON *obj = cJSON_CreateObject();
 	const struct nlattr *a;
 	uint8_t type;
+	size_t len;
 
 	nl_nest(attrs[KMQTT_A_EVENT], ev, KMQTT_AE_MAX);
 	type = nl_u8(ev[KMQTT_AE_TYPE]);
@@ -44,14 +45,14 @@ static cJSON *event_json(struct nlattr **attrs)
 	if (a) {
 		const char *peer = mnl_attr_get_payload(a);
 
-		cJSON_AddItemToObject(obj, "peer",
-				      ctl_json_bytes(peer, strnlen(peer, mnl_attr_get_payload_len(a))));
+		len = strnlen(peer, mnl_attr_get_payload_len(a));
+		cJSON_AddItemToObject(obj, "peer", ctl_json_bytes(peer, len));
 	}
 	a = attrs[KMQTT_A_CLIENT_ID];
-	if (a)
+	len = a ? mnl_attr_get_payload_len(a) : 0;
+	if (len)
 		cJSON_AddItemToObject(obj, "client_id",
-				      ctl_json_bytes(mnl_attr_get_payload(a),
-						     mnl_attr_get_payload_len(a)));
+				      ctl_json_bytes(mnl_attr_get_payload(a), len));
 	if (type == KMQTT_EV_MON_CLOSE) {
 		a = either(attrs[KMQTT_A_CAUSE], ev[KMQTT_AE_CAUSE]);
 		cJSON_AddStringToObject(obj, "cause", conn_cause_name(nl_u8(a)));

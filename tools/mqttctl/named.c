@@ -29,7 +29,8 @@ static int collect_one(const struct nlattr *nest, void *arg)
 	nl_nest(nest, attrs, KMQTT_AN_MAX);
 	if (!attrs[KMQTT_AN_NAME] ||
 	    mnl_attr_validate(attrs[KMQTT_AN_NAME], MNL_TYPE_NUL_STRING) < 0)
-		return ctl_fail(CTL_ERROR, "the kernel sent a number without name; is the module's version ours?");
+		return ctl_fail(CTL_ERROR,
+				"the kernel sent a number without name; is the module's version ours?");
 	name = mnl_attr_get_str(attrs[KMQTT_AN_NAME]);
 	cJSON_AddNumberToObject(w->object, name,
 				(int64_t)nl_u64(attrs[KMQTT_AN_VALUE]));
@@ -43,7 +44,7 @@ static int collect(struct nlattr **attrs, void *arg)
 	return nl_each(w->nl, w->attr, collect_one, w);
 }
 
-int named_get(uint8_t cmd, uint16_t attr, cJSON *object)
+int named_get(cJSON *object, uint8_t cmd, uint16_t attr)
 {
 	struct wanted w = { .attr = attr, .object = object };
 	int status;

@@ -11,13 +11,13 @@
 
 /**
  * named_get - ask for a list of named numbers
+ * @object: the numbers are added to it by their names
  * @cmd: STATS_GET or PARAM_GET
  * @attr: the attribute that repeats
- * @object: the numbers are added to it by their names
  *
  * Returns an exit status.
  */
-int named_get(uint8_t cmd, uint16_t attr, cJSON *object);
+int named_get(cJSON *object, uint8_t cmd, uint16_t attr);
 
 /* Print as a table, or JSON, and free; returns an exit status. */
 int named_print(cJSON *object);

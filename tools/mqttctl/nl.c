@@ -65,7 +65,8 @@ static int refused(int error, const char *text)
 				"the kernel refuses: %s (%s)", text,
 				strerror(error));
 	if (error == EPERM || error == EACCES)
-		return ctl_fail(CTL_MISSING, "needs CAP_NET_ADMIN in the initial user namespace: run as root");
+		return ctl_fail(CTL_MISSING,
+				"needs CAP_NET_ADMIN in the initial user namespace: run as root");
 	return ctl_fail(error == ENOENT ? CTL_NOT_FOUND : CTL_ERROR,
 			"the kernel refuses: %s", strerror(error));
 }

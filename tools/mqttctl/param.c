@@ -7,22 +7,29 @@
 #include "ctl.h"
 #include "named.h"
 
+/* Leave nothing but @name in @all; an exit status. */
+static int pick(cJSON *all, const char *name)
+{
+	cJSON *item, *next;
+
+	if (!cJSON_HasObjectItem(all, name))
+		return ctl_fail(CTL_NOT_FOUND, "there is no parameter \"%s\"; see mqttctl param get",
+				name);
+	for (item = all->child; item; item = next) {
+		next = item->next;
+		if (strcmp(item->string, name))
+			cJSON_Delete(cJSON_DetachItemViaPointer(all, item));
+	}
+	return CTL_OK;
+}
+
 int cmd_param_get(char **args)
 {
-	cJSON *all = cJSON_CreateObject(), *one;
-	int status = named_get(KMQTT_CMD_PARAM_GET, KMQTT_A_PARAM, all);
+	cJSON *all = cJSON_CreateObject();
+	int status = named_get(all, KMQTT_CMD_PARAM_GET, KMQTT_A_PARAM);
 
-	if (!status && args[0]) {
-		one = cJSON_CreateObject();
-		if (!cJSON_HasObjectItem(all, args[0]))
-			status = ctl_fail(CTL_NOT_FOUND, "there is no parameter \"%s\"; see mqttctl param get",
-					  args[0]);
-		else
-			cJSON_AddItemToObject(one, args[0],
-					      cJSON_DetachItemFromObjectCaseSensitive(all, args[0]));
-		cJSON_Delete(all);
-		all = one;
-	}
+	if (!status && args[0])
+		status = pick(all, args[0]);
 	if (!status)
 		return named_print(all);
 	cJSON_Delete(all);

@@ -5,20 +5,6 @@
 #include "conn.h"
 #include "ctl.h"
 
-static const char *string(const cJSON *obj, const char *name)
-{
-	const char *s = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(obj, name));
-
-	return s && *s ? s : "-";
-}
-
-static double number(const cJSON *obj, const char *name)
-{
-	const cJSON *n = cJSON_GetObjectItemCaseSensitive(obj, name);
-
-	return cJSON_IsNumber(n) ? n->valuedouble : 0;
-}
-
 static void flags_cell(struct ctl_table *t, const cJSON *flags)
 {
 	char text[128] = "";
@@ -45,14 +31,14 @@ static int print(const cJSON *list)
 		ctl_cell(&t, "%s", heads[i]);
 	cJSON_ArrayForEach(route, list) {
 		if (conn_number(route))
-			ctl_cell(&t, "%.0f", number(route, "conn"));
+			ctl_cell(&t, "%.0f", ctl_number(route, "conn"));
 		else
 			ctl_cell(&t, "daemon");
-		ctl_cell(&t, "%s", string(route, "filter"));
-		ctl_cell(&t, "%s", string(route, "share"));
-		ctl_cell(&t, "%.0f", number(route, "qos"));
-		ctl_cell(&t, "%.0f", number(route, "subscription_id"));
-		ctl_cell(&t, "%.0f", number(route, "retain_handling"));
+		ctl_cell(&t, "%s", ctl_string(route, "filter"));
+		ctl_cell(&t, "%s", ctl_string(route, "share"));
+		ctl_cell(&t, "%.0f", ctl_number(route, "qos"));
+		ctl_cell(&t, "%.0f", ctl_number(route, "subscription_id"));
+		ctl_cell(&t, "%.0f", ctl_number(route, "retain_handling"));
 		flags_cell(&t, cJSON_GetObjectItemCaseSensitive(route, "flags"));
 	}
 	return ctl_print_table(&t);

@@ -6,7 +6,7 @@
 int cmd_stats(char **args)
 {
 	cJSON *object = cJSON_CreateObject();
-	int status = named_get(KMQTT_CMD_STATS_GET, KMQTT_A_STAT, object);
+	int status = named_get(object, KMQTT_CMD_STATS_GET, KMQTT_A_STAT);
 
 	if (!status)
 		return named_print(object);
