@@ -118,7 +118,7 @@ inline crash()
 	need_held = is_held[1] || is_held[2];
 	owe_release = need_held;
 #ifndef NOCLOSE
-	closed = vol;				/* DISCONNECT 0x8B */
+	closed = closed || vol;			/* DISCONNECT 0x8B */
 #endif
 #ifdef EARLYHELD
 	replay = 0;

@@ -10,7 +10,7 @@
 cd "$(dirname "$0")" || exit 1
 . ./runs.sh
 
-run_timeout=110
+run_timeout=300
 tmp=$(mktemp -d) || exit 1
 trap 'rm -rf "$tmp"' EXIT
 

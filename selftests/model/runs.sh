@@ -11,7 +11,13 @@ holds   gate      base              -DW=2 -DMAXC=2
 holds   gate      base,W=1          -DW=1 -DMAXC=2
 holds   order     base,2-crashes    -DN=2 -DMAXC=2
 holds   order     base,2-topics     -DN=2 -DTOPICS=2
+holds   routedel  base              -DMAXC=2 -DFRAMES=3
+holds   ready     base              -DMAXC=2 -DE=4
 holds   takeover  base              -DMAXC=2
+holds   handover  base              -DNM=3 -DW=2 -DMAXC=2
+holds   handover  base,SEPARATE     -DNM=3 -DW=2 -DMAXC=2 -DSEPARATE
+holds   handover  base,CLEAN        -DNM=3 -DW=2 -DMAXC=2 -DCLEAN
+holds   handover  base,CLEAN,W=1    -DNM=3 -DW=1 -DMAXC=2 -DCLEAN
 
 refuted order     EARLYPUNT         -DN=2 -DEARLYPUNT
 refuted order     NOFILTER          -DN=2 -DNOFILTER
@@ -51,4 +57,30 @@ refuted takeover  WILLSEP           -DWILLSEP
 refuted takeover  LATEROUTE         -DLATEROUTE
 refuted takeover  NOWAIT            -DNOWAIT
 refuted takeover  NOFIFO            -DNOFIFO
+
+refuted handover  NOMARK            -DNOMARK
+refuted handover  NONUMBER          -DNONUMBER
+refuted handover  NOREPLAY          -DNOREPLAY
+refuted handover  NOWAIT            -DNOWAIT
+refuted handover  PIDLATE           -DW=2 -DPIDLATE
+refuted handover  FULLREORDER       -DW=2 -DFULLREORDER
+refuted handover  NOCLOSE           -DCLEAN -DNOCLOSE
+refuted handover  VOLACCEPTED       -DCLEAN -DVOLACCEPTED
+refuted handover  VOLANY            -DCLEAN -DNM=3 -DW=2 -DVOLANY
+refuted handover  VOLAHEAD          -DCLEAN -DNM=3 -DW=2 -DMAXC=2 -DVOLAHEAD
+refuted handover  ROWEARLY          -DCLEAN -DROWEARLY
+refuted handover  CLEAN,SEPARATE    -DCLEAN -DSEPARATE
+
+refuted ready     UNACKEDREADY      -DUNACKEDREADY
+refuted ready     BINDSLEEP         -DBINDSLEEP
+refuted ready     NOENOBUFS         -DNOENOBUFS
+refuted ready     ONEWALK           -DONEWALK
+refuted ready     LATEEND           -DLATEEND
+
+refuted routedel  NOGRACE           -DNOGRACE
+refuted routedel  SHORTSECTION      -DSHORTSECTION
+refuted routedel  ABSENT            -DABSENT
+refuted routedel  JOINGRACE         -DJOINGRACE
+refuted routedel  LATEUNLINK        -DLATEUNLINK
+refuted routedel  MEMO              -DMEMO
 '
