@@ -122,9 +122,12 @@ class Broker:
                                   text=True, timeout=20, check=False)
             return ":%d " % self.port in done.stdout
         try:
-            with wire.Client(wire.V311, wire.new_id("probe"), self.port):
+            with wire.Client(wire.V311, port=self.port, join=False) as probe:
+                probe.send(wire.connect(wire.V311, wire.new_id("probe")))
+                if not probe.read()[3]:         # an answer is enough, be it a refusal
+                    probe.leave()
                 return True
-        except (OSError, wire.Closed, AssertionError):
+        except (OSError, wire.Closed):
             return False
 
     def stop(self, seconds=20):

@@ -24,7 +24,7 @@ class Sub:
 
     def __init__(self, port, version, name, count, *options):
         self.process = subprocess.Popen(
-            ["mosquitto_sub", "-d", "-p", str(port), "-V", NAMES[version], "-t", name,
+            ["stdbuf", "-oL", "mosquitto_sub", "-d", "-p", str(port), "-V", NAMES[version], "-t", name,
              "-C", str(count), "-W", "40", "-F", "%t %p", *options],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True, bufsize=1)
