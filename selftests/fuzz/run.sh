@@ -17,10 +17,13 @@ command -v clang >/dev/null || {
 	exit 1
 }
 
-build() { # NAME
-	clang -O1 -g -Wall -Wextra -Werror -Ikmod -Ikmod/uapi \
+build() { # NAME: of the codec, or with it of a file of the daemon
+	local source=user/${1#fuzz-}.c
+
+	[ -e "$source" ] || source=
+	clang -O1 -g -Wall -Wextra -Werror -D_GNU_SOURCE -Ikmod -Ikmod/uapi -Iuser \
 		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
-		-o "$out/$1" "selftests/fuzz/$1.c" kmod/frame.c kmod/topic.c
+		-o "$out/$1" "selftests/fuzz/$1.c" ${source:+"$source"} kmod/frame.c kmod/topic.c
 }
 
 # Beginnings that would take long to be found: KIND BYTES (printf's form).
@@ -32,6 +35,16 @@ seeds() {
 	frame \001\062\006\000\001t\001\002p
 	frame \002\004\005\021\000\000\000\001
 	frame \002\014\025\000\001m\026\000\001x\041\000\001
+	packet \002\020\000\004MQTT\005\302\000\012\005\021\000\000\000\001\000\001i\000\001u\000\001p
+	packet \002\020\000\004MQTT\005\016\000\012\000\000\001i\005\030\000\000\000\001\000\001w\000\001m
+	packet \002\020\000\004MQTT\005\000\000\000\013\025\000\001m\026\000\001d\041\000\001\000\001i
+	packet \002\202\000\001\000\000\012$share/g/t\004
+	packet \001\020\000\004MQTT\004\054\000\012\000\001i\000\001w\000\001m
+	packet \000\020\000\006MQIsdp\003\002\000\012\000\001i
+	packet \002\202\000\001\002\013\001\000\003a/#\055\000\001+\000
+	packet \001\202\000\001\000\003a/#\002
+	packet \002\242\000\001\000\000\001t
+	packet \002\100\000\001\020\004\037\000\001r
 	topic \003a/#a/b
 	topic \011$share/gta/b
 	topic \013$share/g/t/ta/b
