@@ -44,7 +44,7 @@ static int collect(struct nlattr **attrs, void *arg)
 	return nl_each(w->nl, w->attr, collect_one, w);
 }
 
-int named_get(cJSON *object, uint8_t cmd, uint16_t attr)
+int named_get(struct cJSON *object, uint8_t cmd, uint16_t attr)
 {
 	struct wanted w = { .attr = attr, .object = object };
 	int status;

@@ -17,7 +17,7 @@
  *
  * Returns an exit status.
  */
-int named_get(cJSON *object, uint8_t cmd, uint16_t attr);
+int named_get(struct cJSON *object, uint8_t cmd, uint16_t attr);
 
 /* Print as a table, or JSON, and free; returns an exit status. */
 int named_print(cJSON *object);

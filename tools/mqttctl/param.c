@@ -13,7 +13,7 @@ static int pick(cJSON *all, const char *name)
 	cJSON *item, *next;
 
 	if (!cJSON_HasObjectItem(all, name))
-		return ctl_fail(CTL_NOT_FOUND, "there is no parameter \"%s\"; see mqttctl param get",
+		return ctl_fail(CTL_NOT_FOUND, "no parameter \"%s\"; see mqttctl param get",
 				name);
 	for (item = all->child; item; item = next) {
 		next = item->next;
