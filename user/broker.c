@@ -141,6 +141,7 @@ void broker_free(void)
 	event_stop();
 	clients_free();
 	sessions_free();
+	rib_free();
 	retain_free();
 	nl_close();
 }

@@ -41,6 +41,11 @@ void rib_init(void)
 	ttree_init(&rib);
 }
 
+void rib_free(void)
+{
+	map_free(&rib.map);
+}
+
 size_t rib_count(void)
 {
 	return rib_subscriptions;

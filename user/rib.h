@@ -61,6 +61,8 @@ struct rib_dests {
 };
 
 void rib_init(void);
+/* All subscriptions must be gone. */
+void rib_free(void);
 
 /* What a SUBSCRIBE asks for. */
 struct rib_options {

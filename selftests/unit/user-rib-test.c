@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The RIB: who gets a message, once, with which options.
+ */
+#include "unit.h"
+
+#include "broker.h"
+#include "kmqtt.h"
+#include "rib.h"
+#include "session.h"
+#include "topic.h"
+
+static struct session *a, *b, *c;
+
+static struct subscription *sub(struct session *s, const char *share, const char *filter,
+				uint8_t qos, uint32_t flags, uint32_t subid)
+{
+	struct rib_options opts = { .qos = qos, .flags = flags, .subid = subid };
+	bool existed;
+
+	return rib_add(s, share, filter, &opts, &existed);
+}
+
+/* Names of the sessions that get @topic, in the order of a, b, c. */
+static const char *match(const char *topic, const struct session *source)
+{
+	struct rib_dests d = { 0 };
+	static char names[32];
+	size_t i, n = 0;
+	char id;
+
+	rib_match(topic, strlen(topic), source, &d);
+	for (id = 'a'; id <= 'c'; id++)
+		for (i = 0; i < d.n; i++)
+			if (d.v[i].session->id[0] == id)
+				names[n++] = id;
+	names[n] = '\0';
+	rib_dests_free(&d);
+	return names;
+}
+
+static int setup(void **state)
+{
+	rib_init();
+	a = session_new("a");
+	b = session_new("b");
+	c = session_new("c");
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	sessions_free();
+	rib_free();
+	return rib_count() ? -1 : 0;
+}
+
+static void test_wildcards(void **state)
+{
+	sub(a, NULL, "x/+/z", 0, 0, 0);
+	sub(b, NULL, "x/#", 0, 0, 0);
+	sub(c, NULL, "#", 0, 0, 0);
+	assert_string_equal(match("x/y/z", NULL), "abc");
+	assert_string_equal(match("x//z", NULL), "abc");
+	assert_string_equal(match("x", NULL), "bc");
+	assert_string_equal(match("x/", NULL), "bc");
+	assert_string_equal(match("/", NULL), "c");
+	assert_string_equal(match("$x", NULL), "");
+}
+
+static void test_dollar(void **state)
+{
+	sub(a, NULL, "+/x", 0, 0, 0);
+	sub(b, NULL, "$SYS/#", 0, 0, 0);
+	sub(c, NULL, "$SYS/+", 0, 0, 0);
+	assert_string_equal(match("$SYS/x", NULL), "bc");
+	assert_string_equal(match("$SYS", NULL), "b");
+	assert_string_equal(match("S/x", NULL), "a");
+}
+
+/* Every filter of every name over few levels, against the codec's judgement. */
+static void test_against_codec(void **state)
+{
+	static const char *const levels[] = { "", "p", "q", "+", "#", "$p" };
+	char filter[16], name[16];
+	unsigned int i, j, matches = 0;
+
+	for (i = 0; i < 6 * 6 * 6; i++) {
+		struct subscription *s;
+
+		snprintf(filter, sizeof(filter), "%s/%s/%s", levels[i / 36],
+			 levels[i / 6 % 6], levels[i % 6]);
+		if (kmqtt_topic_filter_check((const __u8 *)filter, strlen(filter)))
+			continue;
+		s = sub(a, NULL, filter, 0, 0, 0);
+		for (j = 0; j < 6 * 6; j++) {
+			bool want;
+
+			snprintf(name, sizeof(name), "%s/%s", levels[j / 6], levels[j % 6]);
+			if (kmqtt_topic_name_check((const __u8 *)name, strlen(name)))
+				continue;
+			want = kmqtt_topic_matches((const __u8 *)filter, strlen(filter),
+						   (const __u8 *)name, strlen(name));
+			matches += want;
+			assert_string_equal(match(name, NULL), want ? "a" : "");
+		}
+		rib_del(s);
+	}
+	assert_true(matches > 20);
+}
+
+static void test_merge(void **state)
+{
+	static const uint32_t subids[] = { 3, 7, 9 };
+	struct rib_dests d = { 0 };
+
+	sub(a, NULL, "m/x", 1, 0, 9);
+	sub(a, NULL, "m/+", 2, KMQTT_ROUTE_F_RETAIN_AS_PUBLISHED, 3);
+	sub(a, NULL, "m/#", 0, 0, 7);
+	sub(a, NULL, "+/x", 0, 0, 7);
+	rib_match("m/x", 3, NULL, &d);
+	assert_int_equal(d.n, 1);
+	assert_int_equal(d.v[0].qos, 2);
+	assert_true(d.v[0].rap);
+	assert_int_equal(d.v[0].n_subids, ARRAY_SIZE(subids));
+	assert_memory_equal(d.v[0].subids, subids, sizeof(subids));
+	rib_dests_free(&d);
+}
+
+static void test_no_local(void **state)
+{
+	sub(a, NULL, "n", 1, KMQTT_ROUTE_F_NO_LOCAL, 0);
+	sub(b, NULL, "n", 1, KMQTT_ROUTE_F_NO_LOCAL, 0);
+	assert_string_equal(match("n", a), "b");
+	assert_string_equal(match("n", NULL), "ab");
+	/* One without the option is enough. */
+	sub(a, NULL, "+", 0, 0, 0);
+	assert_string_equal(match("n", a), "ab");
+}
+
+static void test_share(void **state)
+{
+	sub(a, "g", "s", 1, 0, 0);
+	sub(b, "g", "s", 1, 0, 0);
+	assert_string_equal(match("s", NULL), "a");
+	assert_string_equal(match("s", NULL), "b");
+	assert_string_equal(match("s", NULL), "a");
+	/* The shared and the plain subscription of one session are two. */
+	sub(a, "h", "s", 1, 0, 0);
+	sub(a, NULL, "s", 1, 0, 0);
+	assert_string_equal(match("s", NULL), "aab");
+	/* Those who are connected come first. */
+	a->client = (struct client *)a;
+	rib_del(rib_find(a, "h", "s"));
+	rib_del(rib_find(a, NULL, "s"));
+	assert_string_equal(match("s", NULL), "a");
+	assert_string_equal(match("s", NULL), "a");
+	a->client = NULL;
+}
+
+static void test_replace(void **state)
+{
+	struct rib_options opts = { .qos = 2, .subid = 4 };
+	struct subscription *first = sub(a, NULL, "r", 0, 0, 1);
+	bool existed = false;
+
+	assert_ptr_equal(rib_add(a, NULL, "r", &opts, &existed), first);
+	assert_true(existed);
+	assert_int_equal(first->qos, 2);
+	assert_int_equal(rib_count(), 1);
+	assert_null(rib_find(b, NULL, "r"));
+	assert_null(rib_find(a, "g", "r"));
+	rib_del(first);
+	assert_null(rib_find(a, NULL, "r"));
+	assert_int_equal(rib_count(), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_wildcards, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_dollar, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_against_codec, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_merge, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_no_local, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_share, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_replace, setup, teardown),
+	};
+
+	return RUN(tests);
+}
