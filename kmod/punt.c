@@ -353,9 +353,8 @@ static int events_put_conn(struct sk_buff *skb, struct kmqtt_conn *conn)
 	return 0;
 }
 
-/* Fill @skb with events; under kn->ev_lock.  @seen gets finished connections. */
-static int events_fill(struct kmqtt_net *kn, struct sk_buff *skb,
-		       struct list_head *seen)
+/* Fill @skb with events; under kn->ev_lock. */
+static int events_fill(struct kmqtt_net *kn, struct sk_buff *skb)
 {
 	struct kmqtt_done *done, *dtmp;
 	struct kmqtt_conn *conn, *tmp;
@@ -372,7 +371,9 @@ static int events_fill(struct kmqtt_net *kn, struct sk_buff *skb,
 		err = events_put_conn(skb, conn);
 		if (err)
 			return err;
-		list_move(&conn->ev.pending, seen);
+		list_del_init(&conn->ev.pending);
+		/* The release of a connection neither sleeps nor takes locks. */
+		kmqtt_conn_put(conn);
 	}
 	/* One decision: nothing is uncopied, and the dump ends (SEAM 3.2). */
 	kn->uncopied = false;
@@ -383,29 +384,21 @@ int kmqtt_events_dump(struct kmqtt_net *kn, struct sk_buff *skb,
 		      struct netlink_callback *cb)
 {
 	unsigned int start = skb->len;
-	struct kmqtt_conn *conn;
-	LIST_HEAD(seen);
 	bool filled;
 	void *hdr;
+	int err;
 
 	hdr = genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq,
 			  &kmqtt_genl_family, NLM_F_MULTI, KMQTT_CMD_EVENTS_GET);
 	if (!hdr)
 		return -EMSGSIZE;
 	spin_lock(&kn->ev_lock);
-	events_fill(kn, skb, &seen);
+	err = events_fill(kn, skb);
 	filled = skb->len > start + NLMSG_HDRLEN + GENL_HDRLEN;
-	while ((conn = list_first_entry_or_null(&seen, struct kmqtt_conn,
-						ev.pending))) {
-		list_del_init(&conn->ev.pending);
-		spin_unlock(&kn->ev_lock);
-		kmqtt_conn_put(conn);
-		spin_lock(&kn->ev_lock);
-	}
 	spin_unlock(&kn->ev_lock);
 	if (!filled) {
 		genlmsg_cancel(skb, hdr);
-		return 0;
+		return err;
 	}
 	genlmsg_end(skb, hdr);
 	return skb->len;
