@@ -17,7 +17,6 @@
 #include "topic.h"
 
 #define PACKET_MAX	268435460LL	/* largest packet that MQTT knows */
-#define PAYLOAD_MAX	268435455LL
 
 /* A fixed word and the bit it stands for. */
 struct word {
@@ -119,15 +118,6 @@ static void parse_socket_domain(struct conf_parser *p,
 	else
 		conf_problem(p, "socket_domain is \"ipv4\" or \"ipv6\", not \"%s\"",
 			     value);
-}
-
-static void parse_protocol(struct conf_parser *p, const struct conf_option *opt,
-			   char *value)
-{
-	if (!strcmp(value, "websockets"))
-		conf_problem(p, "protocol websockets is not supported; remove the listener");
-	else if (strcmp(value, "mqtt"))
-		conf_problem(p, "unknown protocol \"%s\"; use \"mqtt\"", value);
 }
 
 static void parse_mount_point(struct conf_parser *p,
@@ -250,25 +240,6 @@ static void parse_include_dir(struct conf_parser *p,
 		conf_include_dir(p, value);
 }
 
-static void parse_persistence(struct conf_parser *p,
-			      const struct conf_option *opt, char *value)
-{
-	bool on = false;
-
-	conf_bool(p, opt, value, &on);
-	if (on)
-		conf_problem(p,
-			     "persistence is not supported; set it to false: sessions and retained messages are kept in memory");
-}
-
-static void parse_user(struct conf_parser *p, const struct conf_option *opt,
-		       char *value)
-{
-	if (strcmp(value, "root"))
-		conf_problem(p, "user %s is not supported: mqttd runs as root; remove the line",
-			     value);
-}
-
 /* A number and a unit: 14d. */
 static void parse_expiration(struct conf_parser *p,
 			     const struct conf_option *opt, char *value)
@@ -310,6 +281,8 @@ static void parse_expiration(struct conf_parser *p,
 	  .offset = offsetof(struct conf, log.field), __VA_ARGS__ }
 #define PARSE(n, s, f) \
 	{ .name = #n, .type = CONF_PARSE, .scope = s, .parse = f }
+#define ONLY(n, s, v) \
+	{ .name = #n, .type = CONF_ONLY, .scope = s, .only = v }
 #define UNSUPPORTED(n) \
 	{ .name = n, .type = CONF_UNSUPPORTED }
 
@@ -327,7 +300,7 @@ const struct conf_option conf_options[] = {
 	PARSE(bind_address, CONF_GLOBAL, parse_bind_address),
 	LISTENER(bind_interface, CONF_STRING),
 	PARSE(socket_domain, CONF_LISTENER, parse_socket_domain),
-	PARSE(protocol, CONF_LISTENER, parse_protocol),
+	ONLY(protocol, CONF_LISTENER, "mqtt"),
 	PARSE(mount_point, CONF_LISTENER, parse_mount_point),
 	LISTENER(max_connections, CONF_INT, .min = -1, .max = INT_MAX),
 	LISTENER(max_qos, CONF_U8, .max = 2),
@@ -336,20 +309,20 @@ const struct conf_option conf_options[] = {
 
 	/* MQTT. */
 	GLOBAL(allow_long_clientid_31, CONF_BOOL),
-	GLOBAL(check_retain_source, CONF_BOOL),
-	GLOBAL(max_inflight_bytes, CONF_U32, .max = UINT32_MAX),
+	ONLY(check_retain_source, CONF_GLOBAL, "false"),
+	ONLY(max_inflight_bytes, CONF_GLOBAL, "0"),
 	GLOBAL(max_inflight_messages, CONF_U32, .max = 65535),
 	GLOBAL(max_keepalive, CONF_U16, .min = 10, .max = 65535),
 	GLOBAL(max_packet_size, CONF_U32, .min = 20, .max = PACKET_MAX),
 	GLOBAL(max_queued_bytes, CONF_U32, .max = UINT32_MAX),
 	GLOBAL(max_queued_messages, CONF_U32, .max = UINT32_MAX),
 	GLOBAL(memory_limit, CONF_U64, .max = LLONG_MAX),
-	GLOBAL(message_size_limit, CONF_U32, .max = PAYLOAD_MAX),
+	ONLY(message_size_limit, CONF_GLOBAL, "0"),
 	PARSE(persistent_client_expiration, CONF_GLOBAL, parse_expiration),
-	GLOBAL(queue_qos0_messages, CONF_BOOL),
+	ONLY(queue_qos0_messages, CONF_GLOBAL, "false"),
 	GLOBAL(retain_available, CONF_BOOL),
 	GLOBAL(set_tcp_nodelay, CONF_BOOL),
-	GLOBAL(sys_interval, CONF_U32, .max = 65535),
+	ONLY(sys_interval, CONF_GLOBAL, "0"),
 	GLOBAL(upgrade_outgoing_qos, CONF_BOOL),
 
 	/* Log. */
@@ -363,9 +336,9 @@ const struct conf_option conf_options[] = {
 	/* The daemon. */
 	GLOBAL(control_socket, CONF_STRING),
 	PARSE(include_dir, CONF_GLOBAL, parse_include_dir),
-	PARSE(persistence, CONF_GLOBAL, parse_persistence),
+	ONLY(persistence, CONF_GLOBAL, "false"),
 	GLOBAL(pid_file, CONF_STRING),
-	PARSE(user, CONF_GLOBAL, parse_user),
+	ONLY(user, CONF_GLOBAL, "root"),
 
 	/* What Mosquitto has besides. */
 	UNSUPPORTED("acl_file"),

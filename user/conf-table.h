@@ -58,6 +58,7 @@ enum conf_scope {
  * @CONF_U8: number, to a uint8_t; and so on
  * @CONF_STRING: the rest of the line, to an allocated string
  * @CONF_PARSE: by a function of its own
+ * @CONF_ONLY: mqttd knows one of its values
  * @CONF_UNSUPPORTED: Mosquitto knows it, mqttd does not
  */
 enum conf_type {
@@ -69,6 +70,7 @@ enum conf_type {
 	CONF_INT,
 	CONF_STRING,
 	CONF_PARSE,
+	CONF_ONLY,
 	CONF_UNSUPPORTED,
 };
 
@@ -81,6 +83,7 @@ enum conf_type {
  * @min: lowest value of a number
  * @max: highest value of a number
  * @parse: for CONF_PARSE; reports problems itself
+ * @only: for CONF_ONLY: the value
  */
 struct conf_option {
 	const char *name;
@@ -91,6 +94,7 @@ struct conf_option {
 	long long max;
 	void (*parse)(struct conf_parser *p, const struct conf_option *opt,
 		      char *value);
+	const char *only;
 };
 
 extern const struct conf_option conf_options[];

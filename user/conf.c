@@ -155,6 +155,11 @@ static void set_option(struct conf_parser *p, const struct conf_option *opt,
 	}
 	note_fallback(p, opt);
 	switch (opt->type) {
+	case CONF_ONLY:
+		if (strcmp(value, opt->only))
+			conf_problem(p, "%s %s is not supported; use \"%s\", or remove the line",
+				     opt->name, value, opt->only);
+		break;
 	case CONF_PARSE:
 		opt->parse(p, opt, value);
 		break;
@@ -307,7 +312,6 @@ static struct conf *conf_new(const char *path)
 	conf->max_inflight_messages = 20;
 	conf->max_queued_messages = 1000;
 	conf->max_keepalive = 65535;
-	conf->sys_interval = 10;
 	conf->log.facility = -1;
 	conf->log.timestamp = true;
 	conf->control_socket = dup_string(MQTTD_CONTROL);

@@ -79,24 +79,18 @@ struct conf {
 	bool per_listener_settings;
 
 	bool allow_long_clientid_31;
-	bool check_retain_source;
 	bool connection_messages;
-	bool persistence;
-	bool queue_qos0_messages;
 	bool retain_available;
 	bool set_tcp_nodelay;
 	bool upgrade_outgoing_qos;
 
 	uint32_t max_inflight_messages;		/* 0: no limit */
-	uint32_t max_inflight_bytes;		/* 0: no limit */
 	uint32_t max_queued_messages;		/* 0: no limit */
 	uint32_t max_queued_bytes;		/* 0: no limit */
 	uint16_t max_keepalive;
 	uint32_t max_packet_size;		/* 0: no limit */
-	uint32_t message_size_limit;		/* payload; 0: no limit */
 	uint64_t memory_limit;			/* 0: no limit */
 	uint32_t persistent_client_expiration;	/* seconds; 0: never */
-	uint32_t sys_interval;			/* seconds; 0: no $SYS */
 
 	struct log_settings log;
 	char *pid_file;
