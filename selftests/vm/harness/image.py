@@ -35,7 +35,7 @@ SKIP = ("/usr/share/doc", "/usr/share/man", "/usr/share/locale", "/usr/share/inf
         "/usr/share/lintian", "/usr/share/bug", "/usr/share/bash-completion",
         "/usr/share/perl", "/usr/lib/systemd", "/lib/systemd", "/usr/share/zsh",
         "/usr/lib/python3.11/test", "/usr/lib/python3.11/idlelib",
-        "/usr/lib/python3.11/lib2to3", "/usr/lib/python3.11/distutils")
+        "/usr/lib/python3.11/lib2to3", "/usr/lib/python3.11/pydoc_data", "/usr/lib/python3.11/distutils")
 
 PASSWD = """root:x:0:0:root:/root:/bin/bash
 nobody:x:65534:65534:nobody:/:/usr/sbin/nologin
