@@ -669,7 +669,7 @@ static void route_set_opts(struct kmqtt_fib_route *route,
 {
 	u8 held = route->flags & KMQTT_ROUTE_F_HELD;
 
-	if (opts->flags & KMQTT_ROUTE_F_HOLD)
+	if (opts->flags & (KMQTT_ROUTE_F_HOLD | KMQTT_ROUTE_F_HELD))
 		held = KMQTT_ROUTE_F_HELD;
 	route->flags = (opts->flags & (KMQTT_ROUTE_F_NO_LOCAL |
 				       KMQTT_ROUTE_F_RETAIN_AS_PUBLISHED |
@@ -805,13 +805,25 @@ static struct kmqtt_fib_route *fib_find(struct kmqtt_fib *fib,
 	return node ? route_find(fib, key->conn, node) : NULL;
 }
 
-static int fib_check_room(struct kmqtt_fib *fib, const struct kmqtt_conn *conn,
-			  struct netlink_ext_ack *extack)
+/* May @conn have a route with @opts at all? */
+static int fib_check(const struct kmqtt_conn *conn,
+		     const struct kmqtt_route_opts *opts,
+		     struct netlink_ext_ack *extack)
 {
+	if (opts->subid > LIVE_SUBID) {
+		NL_SET_ERR_MSG(extack, "the Subscription Identifier exceeds 268435455");
+		return -EINVAL;
+	}
 	if (conn && conn->routes_closed) {
 		NL_SET_ERR_MSG(extack, "the connection is closing");
 		return -ESHUTDOWN;
 	}
+	return 0;
+}
+
+static int fib_check_room(const struct kmqtt_fib *fib,
+			  struct netlink_ext_ack *extack)
+{
 	if (fib->n_routes >= fib->routes_max ||
 	    fib->trie.bytes >= FIB_BYTES_MAX) {
 		NL_SET_ERR_MSG(extack, "too many routes in this namespace");
@@ -850,17 +862,22 @@ int kmqtt_fib_add(struct kmqtt_fib *fib, const struct kmqtt_route_key *key,
 	int err;
 
 	mutex_lock(&fib->mutex);
-	err = fib_check_room(fib, key->conn, extack);
+	err = fib_check(key->conn, opts, extack);
+	if (err)
+		goto out;
 	route = fib_find(fib, key);
-	if (route && err != -ESHUTDOWN) {
+	if (route) {
 		route_set_opts(route, opts);
 		kmqtt_cache_bump(&fib->cache, route->id.node->gen);
-		err = 0;
-	} else if (!err) {
-		err = fib_add_new(fib, key, opts);
-		if (err)
-			NL_SET_ERR_MSG(extack, "no memory for the route");
+		goto out;
 	}
+	err = fib_check_room(fib, extack);
+	if (err)
+		goto out;
+	err = fib_add_new(fib, key, opts);
+	if (err)
+		NL_SET_ERR_MSG(extack, "no memory for the route");
+out:
 	mutex_unlock(&fib->mutex);
 	return err;
 }
@@ -882,12 +899,12 @@ static int fib_retarget(struct kmqtt_fib *fib, struct kmqtt_fib_route *old,
 			const struct kmqtt_route_opts *opts,
 			struct netlink_ext_ack *extack)
 {
-	struct kmqtt_fib_route *new = route_find(fib, conn, old->id.node);
+	struct kmqtt_fib_route *new;
+	int err = fib_check(conn, opts, extack);
 
-	if (conn && conn->routes_closed) {
-		NL_SET_ERR_MSG(extack, "the connection is closing");
-		return -ESHUTDOWN;
-	}
+	if (err)
+		return err;
+	new = route_find(fib, conn, old->id.node);
 	if (new) {
 		route_set_opts(new, opts);
 		kmqtt_cache_bump(&fib->cache, new->id.node->gen);

@@ -30,7 +30,7 @@ struct kmqtt_route_key {
 
 /**
  * struct kmqtt_route_opts - options of a route
- * @flags: KMQTT_ROUTE_F_*
+ * @flags: KMQTT_ROUTE_F_*; HOLD or HELD makes the route HELD
  * @qos: the subscription's QoS, kept for the daemon
  * @subid: Subscription Identifier, 0 = none
  */
@@ -68,8 +68,8 @@ void kmqtt_fib_destroy(struct kmqtt_fib *fib);
  * @extack: text of a refusal
  *
  * Process context, takes the FIB's mutex.
- * Return: 0, -ENOMEM, -ENOSPC, -ESHUTDOWN once kmqtt_fib_flush() has run
- * for the connection.
+ * Return: 0, -ENOMEM, -ENOSPC, -EINVAL for a Subscription Identifier above
+ * 268435455, -ESHUTDOWN once kmqtt_fib_flush() has run for the connection.
  */
 int kmqtt_fib_add(struct kmqtt_fib *fib, const struct kmqtt_route_key *key,
 		  const struct kmqtt_route_opts *opts,

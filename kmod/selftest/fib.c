@@ -592,6 +592,7 @@ static bool __init t_case_full(struct t_state *t)
 	ok = T_CHECK(!t_add(t, t->conns[0], "f/1", NULL, 0, 0)) &&
 	     T_CHECK(!t_add(t, t->conns[0], "f/2", NULL, 0, 0)) &&
 	     T_CHECK(t_add(t, t->conns[0], "f/3", NULL, 0, 0) == -ENOSPC) &&
+	     T_CHECK(t_add(t, t->conns[0], "f/2", NULL, 0, BIT(28)) == -EINVAL) &&
 	     T_CHECK(!t_add(t, t->conns[0], "f/2", NULL, 0, 5)) &&
 	     T_CHECK(!t_retarget(t, t->conns[0], "f/2", NULL, t->conns[1], 0, 6)) &&
 	     T_CHECK(t_lookup(t, "f/2", NULL) == 1) &&
@@ -722,7 +723,7 @@ static bool __init t_case_dump(struct t_state *t)
 	ok = T_CHECK(!t_add(t, t->conns[0], "/a//+", NULL, KMQTT_ROUTE_F_HOLD, 1)) &&
 	     T_CHECK(!t_add(t, NULL, "b", NULL, 0, 0)) &&
 	     T_CHECK(!t_add(t, t->conns[1], "c/#", "s", 0, 0)) &&
-	     T_CHECK(!t_add(t, t->conns[0], "$d/#", NULL, 0, 7)) &&
+	     T_CHECK(!t_add(t, t->conns[0], "$d/#", NULL, KMQTT_ROUTE_F_HELD, 7)) &&
 	     T_CHECK(!t_add(t, t->conns[0], "/a//+", NULL, 0, 2)) &&
 	     T_CHECK(kmqtt_fib_dump(t->fib, NULL, &pos, t_dump_cb, &dump) ==
 		     -EMSGSIZE) &&
@@ -734,7 +735,8 @@ static bool __init t_case_dump(struct t_state *t)
 	     T_CHECK(!strcmp(dump.filter, "c/#") && !strcmp(dump.share, "s"));
 	dump.stop = 99;
 	ok = ok && T_CHECK(!kmqtt_fib_dump(t->fib, NULL, &pos, t_dump_cb, &dump)) &&
-	     T_CHECK(dump.n == 4) && T_CHECK(!strcmp(dump.filter, "$d/#"));
+	     T_CHECK(dump.n == 4 && dump.held == 2) &&
+	     T_CHECK(!strcmp(dump.filter, "$d/#"));
 	kmqtt_fib_release(t->fib, t->conns[0]);
 	dump = (struct t_dump) { .stop = 1 };
 	pos = 0;
