@@ -503,6 +503,9 @@ static void tx_consume(struct kmqtt_conn *conn, size_t bytes)
 	conn->cs[KMQTT_CS_BYTES_TX] += bytes;
 	kmqtt_stat_add(conn->kn, BYTES_TX, bytes);
 	list_for_each_entry_safe(e, tmp, &conn->tx.out, node) {
+		/* What follows may not be encoded yet and has no length. */
+		if (!bytes)
+			break;
 		part = min_t(size_t, e->len - e->sent, bytes);
 		e->sent += part;
 		bytes -= part;
