@@ -38,6 +38,9 @@ static unsigned int n_sockets;
 
 static struct event *resume;
 
+/* It was said already that nothing can be accepted. */
+static bool complained;
+
 /* ---- accepting ---------------------------------------------------------- */
 
 static void resume_accept(evutil_socket_t fd, short what, void *arg)
@@ -54,9 +57,11 @@ static void pause_accept(int error)
 	struct timeval tv = { .tv_usec = PAUSE_MS * 1000 };
 	unsigned int i;
 
-	log_warning("accept: %s; trying again in %d ms%s", strerror(error),
-		    PAUSE_MS, error == EMFILE || error == ENFILE ?
-		    "; raise the limit of open files" : "");
+	if (!complained)
+		log_warning("accept: %s; trying again every %d ms%s", strerror(error),
+			    PAUSE_MS, error == EMFILE || error == ENFILE ?
+			    "; raise the limit of open files" : "");
+	complained = true;
 	for (i = 0; i < n_sockets; i++)
 		event_del(sockets[i].event);
 	event_add(resume, &tv);
@@ -121,6 +126,7 @@ static void readable(evutil_socket_t fd, short what, void *arg)
 				   SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (conn >= 0) {
+			complained = false;
 			take(conn, l->listener, (struct sockaddr *)&peer, len);
 			continue;
 		}
