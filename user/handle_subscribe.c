@@ -114,14 +114,12 @@ static void send_suback(const struct packet *p, const struct packet_filters *f,
 static void retained_one(struct message *m, void *arg)
 {
 	const struct retained_for *r = arg;
-	uint8_t qos = m->qos < r->sub->qos || conf_get()->upgrade_outgoing_qos ?
+	uint8_t qos = r->sub->qos < m->qos || conf_get()->upgrade_outgoing_qos ?
 		      r->sub->qos : m->qos;
 
 	if (r->sub->flags & KMQTT_ROUTE_F_NO_LOCAL && m->source_id &&
 	    !strcmp(m->source_id, r->session->id))
 		return;
-	if (m->qos < qos && !conf_get()->upgrade_outgoing_qos)
-		qos = m->qos;
 	inflight_add_retained(r->session, m, qos, r->sub->subid);
 }
 
