@@ -148,11 +148,12 @@ static void tx_add(struct kmqtt_conn *conn, struct kmqtt_entry *e)
 		conn->cs[KMQTT_CS_PUBLISH_SENT]++;
 }
 
+/* An empty queue takes one message of any size, or large ones never came. */
 static bool tx_routed_room(const struct kmqtt_conn *conn, u32 cost)
 {
 	const struct kmqtt_tx *tx = &conn->tx;
 
-	return tx->routed_bytes + cost <= conn->queue_bytes &&
+	return (!tx->routed_bytes || tx->routed_bytes + cost <= conn->queue_bytes) &&
 	       (!conn->queue_count || tx->routed_count < conn->queue_count);
 }
 
