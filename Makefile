@@ -35,6 +35,9 @@ MODULE_DIR = $(CACHE)/build/$(KERNEL)
 MODULE_KDIR = $(shell selftests/vm/kernel $(KERNEL))/build
 endif
 
+# Where debugging is the purpose, the module tests itself when it is loaded.
+DEBUG_FLAGS = $(if $(filter kasan kcsan,$(KERNEL)),KMQTT_DEBUG=y)
+
 # The tree of links that kbuild works in: objects of different kernels never
 # meet, and none is left in kmod/.
 KSRC = $(shell find Kbuild kmod -name '*.[ch]' -o -name Kbuild)
@@ -50,7 +53,7 @@ module:
 		mkdir -p $$(dirname $(MODULE_DIR)/$$f); \
 		ln -sf $(CURDIR)/$$f $(MODULE_DIR)/$$f; }; \
 	done
-	+flock $(MODULE_DIR)/.lock $(MAKE) -C $(MODULE_KDIR) M=$(MODULE_DIR) W=1 $(MODULE_FLAGS) modules
+	+flock $(MODULE_DIR)/.lock $(MAKE) -C $(MODULE_KDIR) M=$(MODULE_DIR) W=1 $(DEBUG_FLAGS) $(MODULE_FLAGS) modules
 
 # ---- userspace -------------------------------------------------------------
 CFLAGS ?= -O2 -g
