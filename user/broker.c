@@ -42,8 +42,7 @@ static void bind_done(void *arg, int error, const struct nlmsghdr *reply,
 
 	r->error = error;
 	if (error == -EPERM)
-		log_err("not permitted to use the kmqtt module: mqttd needs CAP_NET_ADMIN in "
-			"the initial user namespace; start it as root");
+		log_err("not permitted to use the kmqtt module: start mqttd as root, in the initial user namespace");
 	else if (error == -EBUSY)
 		log_err("another mqttd serves this network namespace: stop it first");
 	else if (error)
@@ -73,8 +72,8 @@ static int broker_bind(void)
 	nl_end(bind_done, &r);
 	nl_flush();
 	if (!r.error && r.version != KMQTT_GENL_VERSION) {
-		log_err("the kmqtt module speaks version %u, mqttd version %u: install both "
-			"of one release", r.version, KMQTT_GENL_VERSION);
+		log_err("kmqtt module version %u, mqttd version %u: install both of one release",
+			r.version, KMQTT_GENL_VERSION);
 		r.error = -EPROTONOSUPPORT;
 	}
 	if (r.error)
@@ -293,7 +292,7 @@ static cJSON *json_client(const struct client *c)
 		cJSON_AddStringToObject(o, "username", c->username);
 	cJSON_AddNumberToObject(o, "keepalive", c->keepalive);
 	cJSON_AddNumberToObject(o, "connected_at", (double)c->connected_at);
-	cJSON_AddBoolToObject(o, "will", c->will != NULL);
+	cJSON_AddBoolToObject(o, "will", !!c->will);
 	if (c->session)
 		json_session(o, c->session);
 	return o;
@@ -305,7 +304,7 @@ static cJSON *json_offline(const struct session *s)
 
 	cJSON_AddStringToObject(o, "id", s->id);
 	cJSON_AddStringToObject(o, "state", "offline");
-	cJSON_AddBoolToObject(o, "will", s->will != NULL);
+	cJSON_AddBoolToObject(o, "will", !!s->will);
 	json_session(o, s);
 	return o;
 }

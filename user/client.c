@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
 #include "client.h"
 #include "conf.h"
 #include "handle.h"
@@ -230,7 +231,7 @@ void client_fault(struct client *c, uint64_t ack, uint8_t reason)
 	uint8_t cause = KMQTT_CLOSE_PROTOCOL;
 	size_t i;
 
-	for (i = 0; i < sizeof(causes) / sizeof(causes[0]); i++)
+	for (i = 0; i < ARRAY_SIZE(causes); i++)
 		if (causes[i].reason == reason)
 			cause = causes[i].cause;
 	client_close(c, ack, cause, reason);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
 #include "client.h"
 #include "conf.h"
 #include "deliver.h"
@@ -40,7 +41,7 @@ static const char *cause_text(uint8_t cause)
 		[KMQTT_CLOSE_SHUTDOWN] = "disconnected, shutting down",
 	};
 
-	if (cause < sizeof(texts) / sizeof(texts[0]) && texts[cause])
+	if (cause < ARRAY_SIZE(texts) && texts[cause])
 		return texts[cause];
 	return "disconnected";
 }
