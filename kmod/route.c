@@ -110,16 +110,20 @@ static struct kmqtt_msg *route_msg(struct route_ctx *ctx)
 static void route_copy(struct route_ctx *ctx)
 {
 	const struct kmqtt_inbound *in = ctx->in;
+	struct kmqtt_msg *msg = route_msg(ctx);
 	struct kmqtt_publish_out out;
 	struct kmqtt_event *e = NULL;
-	u8 *head;
+	u8 *head = NULL;
 	u32 len;
 
 	inbound_out(in, KMQTT_V5, 0, &out);
+	out.props = msg ? msg->props : NULL;
+	out.props_len = msg ? msg->props_len : 0;
 	out.has_expiry = in->pub->has_expiry;
 	out.expiry = in->pub->expiry;
 	len = kmqtt_publish_hdr_len(&out);
-	head = kmalloc(len, GFP_NOWAIT | __GFP_NOWARN);
+	if (msg)
+		head = kmalloc(len, GFP_NOWAIT | __GFP_NOWARN);
 	if (head && READ_ONCE(in->src->ev.bytes) < KMQTT_EVENTS_BYTES) {
 		kmqtt_publish_put(head, &out);
 		e = kmqtt_event_alloc(in->src, KMQTT_EV_COPY, head, len,
@@ -139,8 +143,11 @@ static void route_copy(struct route_ctx *ctx)
 static bool route_needs_msg(const struct kmqtt_inbound *in,
 			    const struct kmqtt_fib_dest *dest)
 {
-	return in->frame_len > RUN_MAX || in->pub->has_expiry ||
-	       (dest->n_subids && dest->conn->level == KMQTT_V5);
+	if (in->frame_len > RUN_MAX || in->pub->has_expiry)
+		return true;
+	/* props_extra: an alias is the publisher's and must not travel on. */
+	return dest->conn->level == KMQTT_V5 &&
+	       (dest->n_subids || in->pub->props_extra);
 }
 
 static void route_to(struct route_ctx *ctx, struct kmqtt_conn *to)
