@@ -135,7 +135,7 @@ static void publish_punt(struct kmqtt_conn *conn, const struct kmqtt_inbound *in
 			 u32 hash, bool barrier)
 {
 	const struct kmqtt_publish *pub = in->pub;
-	const struct kmqtt_publish_out out = {
+	struct kmqtt_publish_out out = {
 		.level = conn->level,
 		.qos = pub->qos,
 		.dup = pub->dup,
@@ -145,15 +145,17 @@ static void publish_punt(struct kmqtt_conn *conn, const struct kmqtt_inbound *in
 		.topic_len = pub->topic_len,
 		.packet_id = pub->packet_id,
 		.expiry = pub->expiry,
-		.props = pub->props,
-		.props_len = pub->props_len,
+		.props_len = kmqtt_props_travel_copy(NULL, pub->props, pub->props_len),
 		.payload_len = pub->payload_len,
 	};
 	u32 len = kmqtt_publish_hdr_len(&out);
 	struct kmqtt_event *e = NULL;
-	u8 *head = kvmalloc(len, GFP_KERNEL | __GFP_NOWARN);
+	u8 *head = kvmalloc(len + out.props_len, GFP_KERNEL | __GFP_NOWARN);
 
 	if (head) {
+		/* Expiry and alias are written by themselves, not twice. */
+		kmqtt_props_travel_copy(head + len, pub->props, pub->props_len);
+		out.props = head + len;
 		kmqtt_publish_put(head, &out);
 		e = kmqtt_event_alloc(conn, KMQTT_EV_PACKET, head, len,
 				      pub->payload, pub->payload_len, GFP_KERNEL);
