@@ -24,7 +24,7 @@ static void arena_drop(struct kmqtt_arena *arena)
 
 bool kmqtt_arena_room(struct kmqtt_arena *arena, u32 want, gfp_t gfp)
 {
-	unsigned int order = KMQTT_ARENA_ORDER;
+	unsigned int order = max_t(unsigned int, KMQTT_ARENA_ORDER, get_order(want));
 	struct page *page;
 
 	if (arena->page && arena->size - arena->off >= want)
