@@ -397,6 +397,19 @@ static bool rx_kept(struct kmqtt_conn *conn)
 	return ok;
 }
 
+/*
+ * The barrier may open between the keeping of what is behind it and the next
+ * read, which then sees the end first: whole frames still count (SEAM 7.2).
+ */
+static bool rx_unhandled(const struct kmqtt_conn *conn)
+{
+	const struct kmqtt_rx *rx = &conn->rx;
+	struct kmqtt_fixed fix;
+
+	return rx->part_len && !rx_fixed(conn, rx->part, rx->part_len, &fix) &&
+	       fix.hdr_len + fix.remaining <= rx->part_len;
+}
+
 void kmqtt_rx(struct kmqtt_conn *conn)
 {
 	int budget = RX_BUDGET;
@@ -413,7 +426,10 @@ void kmqtt_rx(struct kmqtt_conn *conn)
 		}
 		ret = conn->rx.want ? rx_gather(conn) : rx_arena(conn);
 		if (ret <= 0) {
-			rx_end(conn, ret);
+			if (ret != -EAGAIN && rx_unhandled(conn))
+				kmqtt_conn_kick(conn, KMQTT_CB_RX);
+			else
+				rx_end(conn, ret);
 			return;
 		}
 		budget -= ret;
