@@ -1247,7 +1247,6 @@ struct genl_family kmqtt_genl_family __ro_after_init = {
 	.module = THIS_MODULE,
 	.ops = kmqtt_ops,
 	.n_ops = ARRAY_SIZE(kmqtt_ops),
-	.resv_start_op = KMQTT_CMD_MAX + 1,
 	.mcgrps = kmqtt_mcgrps,
 	.n_mcgrps = ARRAY_SIZE(kmqtt_mcgrps),
 };
