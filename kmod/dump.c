@@ -182,6 +182,25 @@ static struct kmqtt_conn *conn_next(struct kmqtt_net *kn, unsigned long *id)
 	return conn;
 }
 
+/*
+ * Messages must hold the largest connection there is: a client with long
+ * strings must not end the dump for the others.
+ */
+int kmqtt_nl_conn_dump_start(struct netlink_callback *cb)
+{
+	struct kmqtt_net *kn = kmqtt_net_get(sock_net(cb->skb->sk));
+	struct kmqtt_conn *conn;
+	unsigned long id;
+	size_t size = 0;
+
+	rcu_read_lock();
+	xa_for_each(&kn->conns, id, conn)
+		size = max(size, conn_size(conn));
+	rcu_read_unlock();
+	cb->min_dump_alloc = max_t(u32, cb->min_dump_alloc, size);
+	return 0;
+}
+
 int kmqtt_nl_conn_dump(struct sk_buff *skb, struct netlink_callback *cb)
 {
 	struct kmqtt_net *kn = kmqtt_net_get(sock_net(skb->sk));
@@ -233,6 +252,14 @@ static int route_put(void *ctx, const struct kmqtt_route_info *info)
 		return -EMSGSIZE;
 	}
 	genlmsg_end(d->skb, hdr);
+	return 0;
+}
+
+int kmqtt_nl_route_dump_start(struct netlink_callback *cb)
+{
+	struct kmqtt_net *kn = kmqtt_net_get(sock_net(cb->skb->sk));
+
+	cb->min_dump_alloc = max_t(u32, cb->min_dump_alloc, READ_ONCE(kn->route_size));
 	return 0;
 }
 

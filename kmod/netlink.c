@@ -466,6 +466,8 @@ static int kmqtt_nl_route_add(struct sk_buff *skb, struct genl_info *info)
 		err = route_retarget(kn, info, &key, &opts);
 	else if (!err)
 		err = kmqtt_fib_add(kn->fib, &key, &opts, info->extack);
+	kn->route_size = max(kn->route_size, kmqtt_route_dump_size(key.filter_len,
+								   key.share_len));
 	route_key_put(&key);
 	mutex_unlock(&kn->lock);
 	return err;
@@ -1218,11 +1220,13 @@ static const struct genl_ops kmqtt_ops[] = {
 	{
 		.cmd = KMQTT_CMD_CONN_GET,
 		.doit = kmqtt_nl_conn_get,
+		.start = kmqtt_nl_conn_dump_start,
 		.dumpit = kmqtt_nl_conn_dump,
 		.flags = GENL_ADMIN_PERM,
 	},
 	{
 		.cmd = KMQTT_CMD_ROUTE_GET,
+		.start = kmqtt_nl_route_dump_start,
 		.dumpit = kmqtt_nl_route_dump,
 		.flags = GENL_ADMIN_PERM,
 	},

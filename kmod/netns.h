@@ -57,6 +57,7 @@ extern const struct kmqtt_param_desc kmqtt_params[KMQTT_PARAM_N];
  * @lock: serialises everything that changes ownership, membership of @conns
  *	and rule sets.  Process context.  Outside @ev_lock and the FIB's mutex.
  * @conns: connection id to connection; RCU for readers
+ * @route_size: bytes the longest route so far takes in a dump; under @lock
  * @conn_count: entries of @conns
  * @idle: woken when @conn_count becomes 0
  * @dying: no new connections; set under @lock
@@ -82,6 +83,7 @@ struct kmqtt_net {
 	/* outermost; process context */
 	struct mutex lock;
 	struct xarray conns;
+	u32 route_size;
 	atomic_t conn_count;
 	wait_queue_head_t idle;
 	bool dying;
