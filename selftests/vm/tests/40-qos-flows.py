@@ -132,8 +132,8 @@ def resent(server):
             tap.equal(back.present, 1, "Session Present")
             got = back.message()
             tap.equal((got.payload, got.mid, got.dup), (b"x", first.mid, 1), "message")
-            got = back.message()
-            tap.equal((got.payload, got.dup), (b"y", 0), "message")
+            # DUP depends on whether the broker had seen the close by then.
+            tap.equal(back.message().payload, b"y", "message")
             back.unsubscribe("again/t", 4)
     with server.client(wire.V311, client_id="again"):
         pass
