@@ -962,35 +962,13 @@ static int deliver_run(struct kmqtt_net *kn, struct genl_info *info,
 	return genlmsg_reply(reply, info);
 }
 
-static int kmqtt_nl_deliver(struct sk_buff *skb, struct genl_info *info)
-{
-	struct kmqtt_net *kn = owner_enter(info);
-	struct kmqtt_msg *msg;
-	int err;
-
-	if (IS_ERR(kn))
-		return PTR_ERR(kn);
-	if (info_msg_flags(info) & KMQTT_MSG_F_MORE) {
-		err = stage_message(kn, info);
-		goto unlock;
-	}
-	msg = message_build(kn, info);
-	if (IS_ERR(msg)) {
-		err = PTR_ERR(msg);
-		goto unlock;
-	}
-	err = deliver_run(kn, info, msg);
-	kmqtt_msg_put(msg);
-unlock:
-	mutex_unlock(&kn->lock);
-	return err;
-}
-
 static int inject_run(struct kmqtt_net *kn, struct genl_info *info, struct kmqtt_msg *msg)
 {
 	struct kmqtt_conn *src = NULL;
-	int err;
+	int err = NEED(info, A_TOPIC);
 
+	if (err)
+		return err;
 	if (info->attrs[KMQTT_A_SOURCE_CONN])
 		src = kmqtt_conn_find(kn, nla_get_u64(info->attrs[KMQTT_A_SOURCE_CONN]));
 	err = kmqtt_route_msg(kn, msg, src);
@@ -1004,7 +982,10 @@ static int inject_run(struct kmqtt_net *kn, struct genl_info *info, struct kmqtt
 	return ack_and_answer(kn, info);
 }
 
-static int kmqtt_nl_inject(struct sk_buff *skb, struct genl_info *info)
+/* DELIVER and INJECT: keep a piece, or run the whole message. */
+static int message_command(struct genl_info *info,
+			   int (*run)(struct kmqtt_net *kn, struct genl_info *info,
+				      struct kmqtt_msg *msg))
 {
 	struct kmqtt_net *kn = owner_enter(info);
 	struct kmqtt_msg *msg;
@@ -1014,21 +995,24 @@ static int kmqtt_nl_inject(struct sk_buff *skb, struct genl_info *info)
 		return PTR_ERR(kn);
 	if (info_msg_flags(info) & KMQTT_MSG_F_MORE) {
 		err = stage_message(kn, info);
-		goto unlock;
+	} else {
+		msg = message_build(kn, info);
+		err = IS_ERR(msg) ? PTR_ERR(msg) : run(kn, info, msg);
+		if (!IS_ERR(msg))
+			kmqtt_msg_put(msg);
 	}
-	err = NEED(info, A_TOPIC);
-	if (err)
-		goto unlock;
-	msg = message_build(kn, info);
-	if (IS_ERR(msg)) {
-		err = PTR_ERR(msg);
-		goto unlock;
-	}
-	err = inject_run(kn, info, msg);
-	kmqtt_msg_put(msg);
-unlock:
 	mutex_unlock(&kn->lock);
 	return err;
+}
+
+static int kmqtt_nl_deliver(struct sk_buff *skb, struct genl_info *info)
+{
+	return message_command(info, deliver_run);
+}
+
+static int kmqtt_nl_inject(struct sk_buff *skb, struct genl_info *info)
+{
+	return message_command(info, inject_run);
 }
 
 static const struct nla_policy named_policy[KMQTT_AN_MAX + 1] = {
