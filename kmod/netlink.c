@@ -911,27 +911,51 @@ static unsigned int deliver_all(struct kmqtt_net *kn, struct genl_info *info,
 	return refused;
 }
 
-/* The acknowledgement and answer that travel with a message. */
-static int ack_and_answer(struct kmqtt_net *kn, struct genl_info *info)
-{
+/*
+ * The acknowledgement and answer that travel with a message: made before it
+ * takes effect, since they must not fail after it.
+ */
+struct reply_part {
 	struct kmqtt_conn *conn;
-	int err = 0;
+	struct kmqtt_entry *answer;
+};
 
-	if (!info->attrs[KMQTT_A_CONN])
+static int reply_prepare(struct kmqtt_net *kn, struct genl_info *info,
+			 struct reply_part *part)
+{
+	const struct nlattr *answer = info->attrs[KMQTT_A_ANSWER];
+
+	*part = (struct reply_part) {};
+	if (info->attrs[KMQTT_A_CONN])
+		part->conn = kmqtt_conn_find(kn, nla_get_u64(info->attrs[KMQTT_A_CONN]));
+	if (!part->conn || !answer ||
+	    READ_ONCE(part->conn->state) == KMQTT_STATE_CLOSED)
 		return 0;
-	conn = kmqtt_conn_find(kn, nla_get_u64(info->attrs[KMQTT_A_CONN]));
-	if (!conn)
+	part->answer = kmqtt_tx_prepare(part->conn, nla_data(answer), nla_len(answer));
+	if (part->answer)
 		return 0;
-	err = conn_answer(conn, info);
-	if (!err)
-		conn_ack(conn, info);
-	kmqtt_conn_put(conn);
-	return err;
+	kmqtt_conn_put(part->conn);
+	return -ENOMEM;
+}
+
+static void reply_finish(struct genl_info *info, struct reply_part *part, int err)
+{
+	if (!part->conn)
+		return;
+	if (err) {
+		kmqtt_tx_cancel(part->conn, part->answer);
+	} else {
+		if (part->answer)
+			kmqtt_tx_commit(part->conn, part->answer);
+		conn_ack(part->conn, info);
+	}
+	kmqtt_conn_put(part->conn);
 }
 
 static int deliver_run(struct kmqtt_net *kn, struct genl_info *info,
 		       struct kmqtt_msg *msg)
 {
+	struct reply_part part;
 	struct sk_buff *reply;
 	void *hdr = NULL;
 	int err;
@@ -939,6 +963,11 @@ static int deliver_run(struct kmqtt_net *kn, struct genl_info *info,
 	err = deliver_check(info, &reply);
 	if (err)
 		return err;
+	err = reply_prepare(kn, info, &part);
+	if (err) {
+		nlmsg_free(reply);
+		return err;
+	}
 	if (reply) {
 		hdr = genlmsg_put_reply(reply, info, &kmqtt_genl_family, 0,
 					KMQTT_CMD_DELIVER);
@@ -952,8 +981,7 @@ static int deliver_run(struct kmqtt_net *kn, struct genl_info *info,
 		nlmsg_free(reply);
 		reply = NULL;
 	}
-	if (!err)
-		err = ack_and_answer(kn, info);
+	reply_finish(info, &part, err);
 	if (err || !reply) {
 		nlmsg_free(reply);
 		return err;
@@ -965,8 +993,11 @@ static int deliver_run(struct kmqtt_net *kn, struct genl_info *info,
 static int inject_run(struct kmqtt_net *kn, struct genl_info *info, struct kmqtt_msg *msg)
 {
 	struct kmqtt_conn *src = NULL;
+	struct reply_part part;
 	int err = NEED(info, A_TOPIC);
 
+	if (!err)
+		err = reply_prepare(kn, info, &part);
 	if (err)
 		return err;
 	if (info->attrs[KMQTT_A_SOURCE_CONN])
@@ -976,10 +1007,10 @@ static int inject_run(struct kmqtt_net *kn, struct genl_info *info, struct kmqtt
 		kmqtt_conn_put(src);
 	if (err == -E2BIG)
 		GENL_SET_ERR_MSG(info, "too many filters match: DELIVER it");
-	if (err)
-		return err;
-	kmqtt_stat_inc(kn, PUBLISH_INJECTED);
-	return ack_and_answer(kn, info);
+	if (!err)
+		kmqtt_stat_inc(kn, PUBLISH_INJECTED);
+	reply_finish(info, &part, err);
+	return err;
 }
 
 /* DELIVER and INJECT: keep a piece, or run the whole message. */

@@ -341,20 +341,40 @@ int kmqtt_tx_msg(struct kmqtt_conn *conn, struct kmqtt_msg *msg,
 	return KMQTT_DEST_ACCEPTED;
 }
 
-int kmqtt_tx_packet(struct kmqtt_conn *conn, const u8 *data, u32 len)
+struct kmqtt_entry *kmqtt_tx_prepare(struct kmqtt_conn *conn, const u8 *data, u32 len)
 {
 	struct kmqtt_entry *e;
 
 	e = entry_alloc(conn, ENTRY_PACKET, KMQTT_TX_ANSWER, len, GFP_KERNEL);
 	if (!e)
-		return -ENOMEM;
+		return NULL;
 	memcpy(e->data, data, len);
 	e->addr = e->data;
 	e->len = len;
+	return e;
+}
+
+void kmqtt_tx_cancel(struct kmqtt_conn *conn, struct kmqtt_entry *e)
+{
+	if (e)
+		entry_free(conn, e);
+}
+
+void kmqtt_tx_commit(struct kmqtt_conn *conn, struct kmqtt_entry *e)
+{
 	spin_lock(&conn->tx.lock);
 	tx_add(conn, e);
 	spin_unlock(&conn->tx.lock);
 	kmqtt_conn_kick(conn, KMQTT_CB_TX);
+}
+
+int kmqtt_tx_packet(struct kmqtt_conn *conn, const u8 *data, u32 len)
+{
+	struct kmqtt_entry *e = kmqtt_tx_prepare(conn, data, len);
+
+	if (!e)
+		return -ENOMEM;
+	kmqtt_tx_commit(conn, e);
 	return 0;
 }
 

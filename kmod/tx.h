@@ -9,6 +9,7 @@
 #include <linux/types.h>
 
 struct kmqtt_conn;
+struct kmqtt_entry;
 struct kmqtt_msg;
 struct page;
 
@@ -72,6 +73,18 @@ int kmqtt_tx_msg(struct kmqtt_conn *conn, struct kmqtt_msg *msg,
  * Return: 0 or -ENOMEM.
  */
 int kmqtt_tx_packet(struct kmqtt_conn *conn, const u8 *data, u32 len);
+
+/**
+ * kmqtt_tx_prepare() - make an answer's entry without queueing it
+ *
+ * For commands whose parts take effect together: everything that can fail
+ * comes first.  kmqtt_tx_commit() queues it, kmqtt_tx_cancel() frees it.
+ * Process context.
+ * Return: the entry or %NULL.
+ */
+struct kmqtt_entry *kmqtt_tx_prepare(struct kmqtt_conn *conn, const u8 *data, u32 len);
+void kmqtt_tx_commit(struct kmqtt_conn *conn, struct kmqtt_entry *e);
+void kmqtt_tx_cancel(struct kmqtt_conn *conn, struct kmqtt_entry *e);
 
 /* Enter HOLD (@shut) or RELEASE.  Process context.  0 or -ENOMEM. */
 int kmqtt_tx_gate(struct kmqtt_conn *conn, bool shut);
