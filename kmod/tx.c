@@ -148,6 +148,29 @@ static void tx_add(struct kmqtt_conn *conn, struct kmqtt_entry *e)
 		conn->cs[KMQTT_CS_PUBLISH_SENT]++;
 }
 
+/*
+ * Put @e on the list.  CLOSED is set under the lock before the last purge, so
+ * nothing is left behind on a list that nobody looks at any more.
+ */
+static void tx_queue(struct kmqtt_conn *conn, struct kmqtt_entry *e, bool packet)
+{
+	bool open;
+
+	spin_lock(&conn->tx.lock);
+	open = conn->state != KMQTT_STATE_CLOSED;
+	if (open && packet) {
+		tx_add(conn, e);
+	} else if (open) {
+		list_add_tail(&e->node, &conn->tx.queue);
+		tx_account(&conn->tx, e, 1);
+	}
+	spin_unlock(&conn->tx.lock);
+	if (open)
+		kmqtt_conn_kick(conn, KMQTT_CB_TX);
+	else
+		entry_free(conn, e);
+}
+
 /* An empty queue takes one message of any size, or large ones never came. */
 static bool tx_routed_room(const struct kmqtt_conn *conn, u32 cost)
 {
@@ -224,12 +247,11 @@ void kmqtt_tx_run(struct kmqtt_conn *conn, struct page *page, u8 *addr, u32 len)
 		e->addr = addr;
 		e->len = len;
 		e->cost = len + sizeof(*e);
-		spin_lock(&tx->lock);
-		tx_add(conn, e);
-		spin_unlock(&tx->lock);
+		tx_queue(conn, e, true);
 	}
 	kmqtt_stat_inc(conn->kn, PUBLISH_SENT);
-	kmqtt_conn_kick(conn, KMQTT_CB_TX);
+	if (ret)
+		kmqtt_conn_kick(conn, KMQTT_CB_TX);
 }
 
 static u32 msg_cost(const struct kmqtt_msg *msg)
@@ -362,10 +384,7 @@ void kmqtt_tx_cancel(struct kmqtt_conn *conn, struct kmqtt_entry *e)
 
 void kmqtt_tx_commit(struct kmqtt_conn *conn, struct kmqtt_entry *e)
 {
-	spin_lock(&conn->tx.lock);
-	tx_add(conn, e);
-	spin_unlock(&conn->tx.lock);
-	kmqtt_conn_kick(conn, KMQTT_CB_TX);
+	tx_queue(conn, e, true);
 }
 
 int kmqtt_tx_packet(struct kmqtt_conn *conn, const u8 *data, u32 len)
@@ -386,11 +405,7 @@ int kmqtt_tx_gate(struct kmqtt_conn *conn, bool shut)
 			KMQTT_TX_ANSWER, 0, GFP_KERNEL);
 	if (!e)
 		return -ENOMEM;
-	spin_lock(&conn->tx.lock);
-	list_add_tail(&e->node, &conn->tx.queue);
-	tx_account(&conn->tx, e, 1);
-	spin_unlock(&conn->tx.lock);
-	kmqtt_conn_kick(conn, KMQTT_CB_TX);
+	tx_queue(conn, e, false);
 	return 0;
 }
 
