@@ -22,6 +22,8 @@
 struct genl_info;
 struct kmqtt_worker;
 
+#define KMQTT_ANSWERS_MAX	8192U
+
 /* A string of a connection, immutable once published. */
 struct kmqtt_str {
 	u16 len;
@@ -37,7 +39,7 @@ enum {
 	KMQTT_CB_CLOSE,		/* @close_req is to be looked at */
 	KMQTT_CB_BLOCKED,	/* the socket took no more; write_space clears it */
 	KMQTT_CB_VOLATILE,	/* SEAM: owes QoS 1/2 that no store holds */
-	KMQTT_CB_WANTS_ROOM,	/* a DELIVER found it full: send EV_WRITABLE */
+	KMQTT_CB_CONNACK,	/* the CONNACK is on the transmit list */
 	KMQTT_CB_DROP_SLOW,	/* disconnect it when its queue overflows */
 	KMQTT_CB_RELAY,		/* ends with the daemon */
 	KMQTT_CB_FORGET,	/* nobody will acknowledge its close event */
@@ -49,6 +51,7 @@ enum {
  *	barrier
  * @part_len: their number
  * @part_size: allocated, as charged
+ * @ahead: where the look-ahead goes on in @part; a frame begins there
  * @pages: gathering a large frame; %NULL if not
  * @n_pages: pages there are
  * @max_pages: room in @pages
@@ -63,6 +66,7 @@ struct kmqtt_rx {
 	u8 *part;
 	u32 part_len;
 	u32 part_size;
+	u32 ahead;
 	struct page **pages;
 	u32 n_pages;
 	u32 max_pages;
@@ -84,7 +88,10 @@ struct kmqtt_rx {
  * @shut: the gate; changed by the worker only
  * @routed_bytes: bytes of routed entries not yet sent
  * @routed_count: their number in messages
- * @deliver_bytes: bytes of delivered entries not yet sent
+ * @live_bytes: bytes of delivered LIVE entries not yet sent
+ * @deliver_bytes: bytes of the other delivered entries not yet sent
+ * @full: classes of which a delivery was refused (BIT(KMQTT_TX_*)): the daemon
+ *	waits for EV_WRITABLE
  * @answers: answers not yet sent
  * @last_deliver: highest number accepted by DELIVER
  * @pack: page the backlog of a blocked connection is packed into; worker only
@@ -101,7 +108,9 @@ struct kmqtt_tx {
 	bool shut;
 	u32 routed_bytes;
 	u32 routed_count;
+	u32 live_bytes;
 	u32 deliver_bytes;
+	u8 full;
 	u32 answers;
 	u64 last_deliver;
 	struct page *pack;
@@ -164,12 +173,12 @@ struct kmqtt_close {
  * @retain_available: it may publish with RETAIN
  * @alias_max_in: our Topic Alias Maximum
  * @alias_max_out: its Topic Alias Maximum
- * @receive_max: Receive Maximum we announced
+ * @receive_max: Receive Maximum we announced, 0 in 3.x
  * @max_packet_in: largest packet taken from it
  * @max_packet_out: its Maximum Packet Size, 0 = none
  * @queue_bytes: limit of routed bytes
  * @queue_count: limit of routed messages, 0 = none
- * @deliver_bytes: limit of delivered bytes
+ * @deliver_bytes: limit of delivered bytes, for LIVE ones and for the others
  * @keepalive_s: Keep Alive in seconds, for CONN_GET
  * @listener: the daemon's number of the listener
  * @client_id: as accepted
@@ -261,6 +270,15 @@ static inline struct kmqtt_conn *kmqtt_conn_get(struct kmqtt_conn *conn)
 static inline void kmqtt_conn_put(struct kmqtt_conn *conn)
 {
 	kref_put(&conn->ref, kmqtt_conn_release);
+}
+
+/*
+ * So many answers may wait to be sent before reading pauses: never fewer than
+ * the client may have in flight (SEAM 7.4); 3.x has no such number.
+ */
+static inline u32 kmqtt_answers_max(const struct kmqtt_conn *conn)
+{
+	return max_t(u32, KMQTT_ANSWERS_MAX, conn->receive_max);
 }
 
 /* Would its queue take a routed message now?  A guess, for $share. */

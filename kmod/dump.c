@@ -37,7 +37,8 @@ static int conn_put_stats(struct sk_buff *skb, struct kmqtt_conn *conn)
 	for (i = KMQTT_CS_BYTES_RX; i <= KMQTT_CS_MAX; i++) {
 		value = READ_ONCE(conn->cs[i]);
 		if (i == KMQTT_CS_QUEUE_BYTES)
-			value = READ_ONCE(tx->routed_bytes) + READ_ONCE(tx->deliver_bytes);
+			value = READ_ONCE(tx->routed_bytes) + READ_ONCE(tx->live_bytes) +
+				READ_ONCE(tx->deliver_bytes);
 		else if (i == KMQTT_CS_EVENTS)
 			value = READ_ONCE(conn->ev.count);
 		else if (i == KMQTT_CS_IDLE_MS)
@@ -61,7 +62,7 @@ static u32 conn_flags(struct kmqtt_conn *conn)
 		flags |= KMQTT_CONN_F_DROP_SLOW;
 	if (READ_ONCE(conn->tx.shut))
 		flags |= KMQTT_CONN_F_GATE_SHUT;
-	if (!kmqtt_events_room(conn) || READ_ONCE(conn->tx.answers) >= KMQTT_ANSWERS_MAX)
+	if (!kmqtt_events_room(conn) || READ_ONCE(conn->tx.answers) >= kmqtt_answers_max(conn))
 		flags |= KMQTT_CONN_F_PAUSED;
 	if (READ_ONCE(conn->ev.barrier))
 		flags |= KMQTT_CONN_F_BARRIER;

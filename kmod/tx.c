@@ -89,7 +89,7 @@ static struct kmqtt_entry *entry_alloc(struct kmqtt_conn *conn, u8 kind,
 
 	if (class != KMQTT_TX_ANSWER && !kmqtt_mem_charge(conn->kn, size))
 		return NULL;
-	e = kmalloc(size, gfp | __GFP_NOWARN);
+	e = kmalloc(size, gfp | __GFP_ACCOUNT | __GFP_NOWARN);
 	if (!e) {
 		if (class != KMQTT_TX_ANSWER)
 			kmqtt_mem_uncharge(conn->kn, size);
@@ -129,6 +129,8 @@ static void tx_account(struct kmqtt_tx *tx, const struct kmqtt_entry *e, int sig
 		tx->routed_count += sign * (int)e->count;
 		break;
 	case KMQTT_TX_LIVE:
+		tx->live_bytes += sign * (int)e->cost;
+		break;
 	case KMQTT_TX_DELIVER:
 		tx->deliver_bytes += sign * (int)e->cost;
 		break;
@@ -296,6 +298,53 @@ static bool msg_fits(const struct kmqtt_conn *conn, const struct kmqtt_msg *msg,
 		       (u64)hdr + msg->payload_len <= conn->max_packet_out);
 }
 
+/* Note that a delivery of @class was refused; under tx->lock. */
+static void tx_refuse(struct kmqtt_conn *conn, u8 class)
+{
+	lockdep_assert_held(&conn->tx.lock);
+	WRITE_ONCE(conn->tx.full, conn->tx.full | BIT(class));
+}
+
+/*
+ * Room for a delivered message of @cost.  Once one was refused, the smaller
+ * ones behind it are too until the daemon has been told of room: none
+ * overtakes.  LIVE ones that wait at the gate take no room of those that pass
+ * it, without which the gate would not open.  Under tx->lock.
+ */
+static bool tx_deliver_room(struct kmqtt_conn *conn, u8 class, u32 cost)
+{
+	struct kmqtt_tx *tx = &conn->tx;
+	u32 bytes = class == KMQTT_TX_LIVE ? tx->live_bytes : tx->deliver_bytes;
+
+	if (!(tx->full & BIT(class)) &&
+	    (!bytes || bytes + cost <= conn->deliver_bytes))
+		return true;
+	tx_refuse(conn, class);
+	return false;
+}
+
+/* A delivery was refused; tell the daemon when there is room. */
+static void tx_writable(struct kmqtt_conn *conn)
+{
+	struct kmqtt_tx *tx = &conn->tx;
+	u32 enough = conn->deliver_bytes / 2;
+	u8 full;
+
+	if (!READ_ONCE(tx->full))
+		return;
+	spin_lock(&tx->lock);
+	full = tx->full;
+	if (tx->live_bytes <= enough)
+		full &= ~BIT(KMQTT_TX_LIVE);
+	if (tx->deliver_bytes <= enough)
+		full &= ~BIT(KMQTT_TX_DELIVER);
+	swap(full, tx->full);
+	full ^= tx->full;
+	spin_unlock(&tx->lock);
+	if (full)
+		kmqtt_event_writable(conn);
+}
+
 /* Under tx->lock. */
 static int tx_msg_admit(struct kmqtt_conn *conn, struct kmqtt_entry *e,
 			const struct kmqtt_tx_opts *opts)
@@ -311,14 +360,27 @@ static int tx_msg_admit(struct kmqtt_conn *conn, struct kmqtt_entry *e,
 			conn->cs[KMQTT_CS_DROPPED]++;
 			return KMQTT_DEST_FULL;
 		}
-	} else if (tx->deliver_bytes && tx->deliver_bytes + e->cost > conn->deliver_bytes) {
-		set_bit(KMQTT_CB_WANTS_ROOM, &conn->bits);
+	} else if (!tx_deliver_room(conn, opts->class, e->cost)) {
 		return KMQTT_DEST_FULL;
 	}
 	if (opts->number)
 		tx->last_deliver = opts->number;
 	tx_add(conn, e);
 	return -1;
+}
+
+/* No memory for an entry: to the daemon that is a full list. */
+static int tx_no_memory(struct kmqtt_conn *conn, u8 class)
+{
+	if (class == KMQTT_TX_ROUTED) {
+		kmqtt_stat_inc(conn->kn, DROPPED_MEMORY);
+		return KMQTT_DEST_FULL;
+	}
+	spin_lock(&conn->tx.lock);
+	tx_refuse(conn, class);
+	spin_unlock(&conn->tx.lock);
+	kmqtt_conn_kick(conn, KMQTT_CB_TX);
+	return KMQTT_DEST_FULL;
 }
 
 int kmqtt_tx_msg(struct kmqtt_conn *conn, struct kmqtt_msg *msg,
@@ -333,13 +395,8 @@ int kmqtt_tx_msg(struct kmqtt_conn *conn, struct kmqtt_msg *msg,
 		return KMQTT_DEST_TOO_LARGE;
 	}
 	e = entry_alloc(conn, ENTRY_MSG, opts->class, extra, gfp);
-	if (!e) {
-		if (opts->class == KMQTT_TX_ROUTED)
-			kmqtt_stat_inc(conn->kn, DROPPED_MEMORY);
-		else
-			set_bit(KMQTT_CB_WANTS_ROOM, &conn->bits);
-		return KMQTT_DEST_FULL;
-	}
+	if (!e)
+		return tx_no_memory(conn, opts->class);
 	e->msg = kmqtt_msg_get(msg);
 	e->qos = opts->qos;
 	e->dup = opts->dup;
@@ -356,6 +413,8 @@ int kmqtt_tx_msg(struct kmqtt_conn *conn, struct kmqtt_msg *msg,
 		entry_free(conn, e);
 		if (ret == KMQTT_DEST_FULL && opts->class == KMQTT_TX_ROUTED)
 			tx_dropped(conn);
+		else if (ret == KMQTT_DEST_FULL)
+			kmqtt_conn_kick(conn, KMQTT_CB_TX);
 		return ret;
 	}
 	kmqtt_stat_inc(conn->kn, PUBLISH_SENT);
@@ -413,18 +472,17 @@ int kmqtt_tx_gate(struct kmqtt_conn *conn, bool shut)
 static void tx_done(struct kmqtt_conn *conn, struct kmqtt_entry *e)
 {
 	struct kmqtt_tx *tx = &conn->tx;
-	bool writable;
+	bool read_on;
 
 	list_del(&e->node);
 	spin_lock(&tx->lock);
 	tx_account(tx, e, -1);
-	writable = tx->deliver_bytes <= conn->deliver_bytes / 2;
+	read_on = e->class == KMQTT_TX_ANSWER &&
+		  tx->answers == kmqtt_answers_max(conn) - 1;
 	spin_unlock(&tx->lock);
-	if (e->class == KMQTT_TX_ANSWER && tx->answers == KMQTT_ANSWERS_MAX - 1)
+	if (read_on)
 		kmqtt_conn_kick(conn, KMQTT_CB_RX);
 	entry_free(conn, e);
-	if (writable && test_and_clear_bit(KMQTT_CB_WANTS_ROOM, &conn->bits))
-		kmqtt_event_writable(conn);
 }
 
 /*
@@ -475,7 +533,7 @@ static bool entry_encode(struct kmqtt_conn *conn, struct kmqtt_entry *e)
 		return false;
 	}
 	e->hdr_len = kmqtt_publish_hdr_len(&out);
-	e->addr = kmalloc(e->hdr_len, GFP_KERNEL | __GFP_NOWARN);
+	e->addr = kmalloc(e->hdr_len, GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!e->addr) {
 		kmqtt_stat_inc(conn->kn, DROPPED_MEMORY);
 		return false;
@@ -561,7 +619,7 @@ static void entry_pack(struct kmqtt_conn *conn, struct kmqtt_entry *e)
 	if (e->kind != ENTRY_RUN || e->packed || len > PAGE_SIZE / 2)
 		return;
 	if (!tx->pack || tx->pack_off + len > PAGE_SIZE) {
-		page = alloc_page(GFP_KERNEL | __GFP_NOWARN);
+		page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 		if (!page)
 			return;
 		if (tx->pack)
@@ -638,19 +696,15 @@ static int tx_send(struct kmqtt_conn *conn)
 	return ret;
 }
 
-bool kmqtt_tx_flush(struct kmqtt_conn *conn)
+/* Send what the gate let through; 0, -EAGAIN, or an error of the socket. */
+static int tx_push(struct kmqtt_conn *conn)
 {
 	unsigned int round;
 	int ret = 0;
 
-	if (conn->tx.dead) {
-		kmqtt_tx_purge(conn);
-		return true;
-	}
-	tx_take(conn);
 	if (test_bit(KMQTT_CB_BLOCKED, &conn->bits)) {
 		tx_pack(conn);
-		return true;
+		return -EAGAIN;
 	}
 	for (round = 0; round < TX_ROUNDS && !list_empty(&conn->tx.out); round++) {
 		ret = tx_send(conn);
@@ -666,6 +720,20 @@ bool kmqtt_tx_flush(struct kmqtt_conn *conn)
 	}
 	if (!list_empty(&conn->tx.held))
 		tx_pack(conn);
+	return min(ret, 0);
+}
+
+bool kmqtt_tx_flush(struct kmqtt_conn *conn)
+{
+	int ret;
+
+	if (conn->tx.dead) {
+		kmqtt_tx_purge(conn);
+		return true;
+	}
+	tx_take(conn);
+	ret = tx_push(conn);
+	tx_writable(conn);
 	conn->tx.dead = ret < 0 && ret != -EAGAIN;
 	return !conn->tx.dead;
 }
@@ -687,9 +755,9 @@ void kmqtt_tx_purge(struct kmqtt_conn *conn)
 
 	spin_lock(&tx->lock);
 	list_splice_tail_init(&tx->queue, &tx->out);
+	WRITE_ONCE(tx->full, 0);
 	spin_unlock(&tx->lock);
 	list_splice_tail_init(&tx->held, &tx->out);
-	clear_bit(KMQTT_CB_WANTS_ROOM, &conn->bits);
 	list_for_each_entry_safe(e, tmp, &tx->out, node)
 		tx_done(conn, e);
 	if (tx->pack)

@@ -13,7 +13,6 @@ struct kmqtt_entry;
 struct kmqtt_msg;
 struct page;
 
-#define KMQTT_ANSWERS_MAX	8192U	/* then reading pauses; 3.x has no other bound */
 
 /* What an entry is, for the gate and the limits. */
 enum kmqtt_tx_class {
