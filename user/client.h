@@ -64,6 +64,7 @@ struct client_unsub {
  * @session_expiry: as asked for in CONNECT
  * @adopted: accepted by an earlier daemon
  * @full: the kernel refused a delivery; EV_WRITABLE will come
+ * @live_full: likewise one that was LIVE; retained and queued ones may go on
  * @gate_shut: to be released when nothing is owed
  * @gates: in the list of those
  * @waiting: in the list of those that wait, by connection id
@@ -91,6 +92,7 @@ struct client {
 	uint16_t receive_max;
 	bool adopted;
 	bool full;
+	bool live_full;
 	bool gate_shut;
 	struct list gates;
 	struct list waiting;

@@ -184,6 +184,8 @@ void deliver_outgoing(struct outgoing *out)
 		d.flags |= KMQTT_DEST_F_DUP;
 	if (out->retain)
 		d.flags |= KMQTT_DEST_F_RETAIN;
+	if (out->live)
+		d.flags |= KMQTT_DEST_F_LIVE;
 	if (out->qos)
 		d.flags |= KMQTT_DEST_F_VOLATILE;
 	deliver_publish(out->msg, &d, 1, NULL);

@@ -91,6 +91,7 @@ static void handle_writable(const struct kevent *e)
 	if (!c)
 		return;
 	c->full = false;
+	c->live_full = false;
 	if (c->session)
 		inflight_pump(c->session);
 }

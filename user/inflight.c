@@ -115,8 +115,11 @@ void inflight_offline(struct session *s)
 		if (out->sent || out->pending)
 			out->dup = out->state == OUT_PUBLISH;
 		out->pending = false;
+		out->live = false;
 		outgoing_unsent(out);
 	}
+	list_for_each(out, &s->queue, node)
+		out->live = false;
 }
 
 static struct outgoing *find_id(const struct session *s, uint16_t packet_id)
@@ -153,14 +156,16 @@ static void outgoing_start(struct outgoing *out)
 	list_add_tail(&out->node, &s->inflight);
 }
 
-static void outgoing_queue(struct outgoing *out)
+static void outgoing_queue(struct outgoing *out, struct list *list)
 {
 	struct session *s = out->session;
 
 	out->state = OUT_QUEUED;
-	s->n_queue++;
-	s->queue_bytes += message_size(out->msg);
-	list_add_tail(&out->node, &s->queue);
+	if (out->qos) {
+		s->n_queue++;
+		s->queue_bytes += message_size(out->msg);
+	}
+	list_add_tail(&out->node, list);
 }
 
 static bool queue_has_room(const struct session *s, const struct message *m)
@@ -173,13 +178,27 @@ static bool queue_has_room(const struct session *s, const struct message *m)
 	       s->queue_bytes + message_size(m) <= conf->max_queued_bytes;
 }
 
+/* Are there any, of those @live or of those not, that the kernel did not take? */
+static bool unsent(const struct session *s, bool live)
+{
+	const struct outgoing *out;
+
+	if (s->n_unsent)
+		list_for_each(out, &s->inflight, node)
+			if (!out->sent && out->live == live)
+				return true;
+	return false;
+}
+
 struct outgoing *inflight_add(const struct rib_dest *d, struct message *m, uint8_t qos,
 			      bool retain)
 {
 	struct session *s = d->session;
+	bool online = s->client && s->client->state == CLIENT_OPEN;
+	/* It may pass what the gate lets out first: it waits at the gate itself. */
+	bool now = online && !s->client->live_full && !unsent(s, true) &&
+		   list_empty(&s->queue) && window_open(s);
 	struct outgoing *out;
-	bool now = s->client && s->client->state == CLIENT_OPEN && !s->client->full &&
-		   !s->n_unsent && list_empty(&s->queue) && window_open(s);
 
 	if (!now && !queue_has_room(s, m)) {
 		s->dropped++;
@@ -187,8 +206,9 @@ struct outgoing *inflight_add(const struct rib_dest *d, struct message *m, uint8
 	}
 	out = outgoing_new(s, m, qos, d->subids, d->n_subids);
 	out->retain = retain;
+	out->live = online;
 	if (!now) {
-		outgoing_queue(out);
+		outgoing_queue(out, &s->queue);
 		return NULL;
 	}
 	outgoing_start(out);
@@ -201,15 +221,17 @@ void inflight_add_retained(struct session *s, struct message *m, uint8_t qos,
 	struct outgoing *out = outgoing_new(s, m, qos, &subid, subid ? 1 : 0);
 
 	out->retain = true;
-	if (qos)
-		outgoing_queue(out);
-	else
-		list_add_tail(&out->node, &s->retained);
+	outgoing_queue(out, &s->retained);
 }
 
 static bool can_send(const struct session *s)
 {
-	return s->client && s->client->state == CLIENT_OPEN && !s->client->full;
+	return s->client && s->client->state == CLIENT_OPEN;
+}
+
+static bool refused(const struct session *s, const struct outgoing *out)
+{
+	return out->live ? s->client->live_full : s->client->full;
 }
 
 /* The results of a batch that went out meanwhile may have changed the list. */
@@ -220,9 +242,24 @@ static struct outgoing *next_unsent(const struct session *s)
 	if (!s->n_unsent)
 		return NULL;
 	list_for_each(out, &s->inflight, node)
-		if (!out->sent && !out->pending)
+		if (!out->sent && !out->pending && !refused(s, out))
 			return out;
 	return NULL;
+}
+
+/* The next that waits for room in the window, if there is. */
+static struct outgoing *first_queued(const struct session *s)
+{
+	struct outgoing *out;
+
+	/* Those that open the gate first. */
+	if (!list_empty(&s->retained))
+		out = list_first(&s->retained, struct outgoing, node);
+	else if (!list_empty(&s->queue))
+		out = list_first(&s->queue, struct outgoing, node);
+	else
+		return NULL;
+	return !out->qos || window_open(s) ? out : NULL;
 }
 
 static struct outgoing *next_queued(struct session *s)
@@ -231,11 +268,8 @@ static struct outgoing *next_queued(struct session *s)
 	uint64_t now = clock_ms();
 
 	for (;;) {
-		if (!list_empty(&s->retained))
-			out = list_first(&s->retained, struct outgoing, node);
-		else if (!list_empty(&s->queue) && window_open(s))
-			out = list_first(&s->queue, struct outgoing, node);
-		else
+		out = first_queued(s);
+		if (!out || refused(s, out))
 			return NULL;
 		if (!message_expired(out->msg, now))
 			return out;
@@ -279,8 +313,9 @@ void inflight_pump(struct session *s)
 
 bool inflight_owes(const struct session *s)
 {
-	return s->n_unsent || !list_empty(&s->retained) ||
-	       (!list_empty(&s->queue) && window_open(s));
+	const struct outgoing *out = first_queued(s);
+
+	return unsent(s, false) || (out && !out->live);
 }
 
 bool inflight_settled(const struct session *s)
@@ -336,7 +371,9 @@ void outgoing_result(struct outgoing *out, uint8_t result)
 			outgoing_unlink(out);
 		break;
 	case KMQTT_DEST_FULL:
-		if (s->client)
+		if (s->client && out->live)
+			s->client->live_full = true;
+		else if (s->client)
 			s->client->full = true;
 		break;
 	case KMQTT_DEST_TOO_LARGE:

@@ -36,6 +36,7 @@ enum outgoing_state {
  * @pending: in a delivery whose result is to come
  * @dup: was sent on an earlier connection
  * @retain: RETAIN flag
+ * @live: published while the client was online: waits at the gate
  * @packet_id: 0 for QoS 0
  */
 struct outgoing {
@@ -48,6 +49,7 @@ struct outgoing {
 	bool pending;
 	bool dup;
 	bool retain;
+	bool live;
 	uint8_t qos;
 	uint16_t packet_id;
 	unsigned int n_subids;
@@ -73,7 +75,7 @@ void inflight_add_retained(struct session *s, struct message *m, uint8_t qos,
  * PUBLISHes and PUBRELs come first.
  */
 void inflight_pump(struct session *s);
-/* Is there anything that could be sent now? */
+/* Is there anything that could be sent now and passes the gate? */
 bool inflight_owes(const struct session *s);
 /* Is nothing outstanding that would be lost with the daemon? */
 bool inflight_settled(const struct session *s);
