@@ -186,7 +186,7 @@ static struct kmqtt_conn *conn_alloc(struct kmqtt_net *kn)
 	kmqtt_events_init(&conn->ev);
 	kmqtt_tx_init(conn);
 	conn->close_event = kmqtt_event_alloc(conn, KMQTT_EV_CLOSE, NULL, 0,
-					      NULL, 0, GFP_KERNEL_ACCOUNT);
+					      NULL, 0, GFP_KERNEL);
 	if (conn->close_event)
 		return conn;
 	kmem_cache_free(conn_cache, conn);
@@ -368,7 +368,8 @@ static void conn_accept_limits(struct kmqtt_conn *conn, struct nlattr **a)
 	conn->max_packet_out = attr_u32(a[KMQTT_A_MAX_PACKET_OUT], 0);
 	conn->alias_max_in = attr_u16(a[KMQTT_A_ALIAS_MAX_IN], 0);
 	conn->alias_max_out = attr_u16(a[KMQTT_A_ALIAS_MAX_OUT], 0);
-	conn->receive_max = attr_u16(a[KMQTT_A_RECEIVE_MAX], U16_MAX);
+	if (nla_get_u8(a[KMQTT_A_PROTOCOL]) == KMQTT_V5)
+		conn->receive_max = attr_u16(a[KMQTT_A_RECEIVE_MAX], U16_MAX);
 	conn->queue_bytes = attr_u32(a[KMQTT_A_QUEUE_BYTES], QUEUE_BYTES);
 	conn->queue_count = attr_u32(a[KMQTT_A_QUEUE_COUNT], 0);
 	conn->deliver_bytes = attr_u32(a[KMQTT_A_DELIVER_BYTES], DELIVER_BYTES);
@@ -422,7 +423,7 @@ void kmqtt_conn_close(struct kmqtt_conn *conn, u8 cause, u8 reason,
 	u8 *copy = NULL;
 
 	if (len)
-		copy = kmemdup(packet, len, GFP_KERNEL | __GFP_NOWARN);
+		copy = kmemdup(packet, len, GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	spin_lock(&conn->lock);
 	/* A client's own end counts even while the daemon's close drains it. */
 	if (!conn->close_req.cause ||
@@ -639,10 +640,11 @@ void kmqtt_conn_turn(struct kmqtt_conn *conn)
 		set_bit(KMQTT_CB_RX, &conn->bits);
 	}
 	if (conn->state < KMQTT_STATE_CLOSING && conn->sock) {
-		if (timer)
-			conn_turn_timer(conn);
+		/* What has arrived counts before the clock is looked at. */
 		if (test_and_clear_bit(KMQTT_CB_RX, &conn->bits))
 			kmqtt_rx(conn);
+		if (timer)
+			conn_turn_timer(conn);
 	}
 	if (conn->sock && conn->state < KMQTT_STATE_CLOSED) {
 		clear_bit(KMQTT_CB_TX, &conn->bits);

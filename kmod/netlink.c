@@ -232,6 +232,9 @@ static int accept_conn(struct kmqtt_conn *conn, struct genl_info *info)
 	if (info->attrs[KMQTT_A_CONN_FLAGS])
 		flags = nla_get_u32(info->attrs[KMQTT_A_CONN_FLAGS]);
 	err = conn_answer(conn, info);
+	/* Pairs with rx_ahead(): no PINGRESP before the CONNACK. */
+	smp_mb__before_atomic();
+	set_bit(KMQTT_CB_CONNACK, &conn->bits);
 	if (!err && flags & KMQTT_CONN_F_RELEASE)
 		err = kmqtt_tx_gate(conn, false);
 	/* Settings cannot be taken back, so the connection goes. */

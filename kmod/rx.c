@@ -22,11 +22,13 @@
 #define RX_MIN_ROOM	2048
 #define GATHER_MIN	8192		/* larger incomplete frames gather */
 #define GATHER_AHEAD	16		/* pages offered to one recvmsg */
+#define LOOK_AHEAD	(64U << 10)	/* read for PINGREQs while paused */
+#define LOOK_AHEAD_MIN	2048U
 
 bool kmqtt_rx_may_read(struct kmqtt_conn *conn)
 {
 	return conn->state < KMQTT_STATE_CLOSED && kmqtt_events_room(conn) &&
-	       READ_ONCE(conn->tx.answers) < KMQTT_ANSWERS_MAX;
+	       READ_ONCE(conn->tx.answers) < kmqtt_answers_max(conn);
 }
 
 static void rx_fault(struct kmqtt_conn *conn, u8 cause, u8 reason)
@@ -43,26 +45,40 @@ static void part_free(struct kmqtt_conn *conn)
 	rx->part = NULL;
 	rx->part_len = 0;
 	rx->part_size = 0;
+	rx->ahead = 0;
+}
+
+/* Room for @size bytes in part, with those it holds; false without memory. */
+static bool part_grow(struct kmqtt_conn *conn, u32 size)
+{
+	struct kmqtt_rx *rx = &conn->rx;
+	u8 *part;
+
+	if (size <= rx->part_size)
+		return true;
+	if (!kmqtt_mem_charge(conn->kn, size))
+		return false;
+	part = kvmalloc(size, GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (!part) {
+		kmqtt_mem_uncharge(conn->kn, size);
+		return false;
+	}
+	if (rx->part_len)
+		memcpy(part, rx->part, rx->part_len);
+	kvfree(rx->part);
+	kmqtt_mem_uncharge(conn->kn, rx->part_size);
+	rx->part = part;
+	rx->part_size = size;
+	return true;
 }
 
 /* Keep @len bytes at @data for later; false without memory. */
 static bool part_keep(struct kmqtt_conn *conn, const u8 *data, u32 len)
 {
 	struct kmqtt_rx *rx = &conn->rx;
-	u8 *part;
 
-	if (len > rx->part_size) {
-		if (!kmqtt_mem_charge(conn->kn, len))
-			return false;
-		part = kvmalloc(len, GFP_KERNEL | __GFP_NOWARN);
-		if (!part) {
-			kmqtt_mem_uncharge(conn->kn, len);
-			return false;
-		}
-		part_free(conn);
-		rx->part = part;
-		rx->part_size = len;
-	}
+	if (!part_grow(conn, len))
+		return false;
 	memmove(rx->part, data, len);
 	rx->part_len = len;
 	return true;
@@ -106,7 +122,7 @@ static bool gather_grow(struct kmqtt_rx *rx)
 
 	if (rx->n_pages < rx->max_pages)
 		return true;
-	pages = kvmalloc_array(max, sizeof(*pages), GFP_KERNEL | __GFP_NOWARN);
+	pages = kvmalloc_array(max, sizeof(*pages), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!pages)
 		return false;
 	memcpy(pages, rx->pages, rx->n_pages * sizeof(*pages));
@@ -128,7 +144,7 @@ static bool gather_room(struct kmqtt_conn *conn)
 		if (!kmqtt_mem_charge(conn->kn, PAGE_SIZE))
 			return false;
 		page = gather_grow(rx) ?
-			alloc_page(GFP_KERNEL | __GFP_NOWARN) : NULL;
+			alloc_page(GFP_KERNEL_ACCOUNT | __GFP_NOWARN) : NULL;
 		if (!page) {
 			kmqtt_mem_uncharge(conn->kn, PAGE_SIZE);
 			return false;
@@ -181,6 +197,7 @@ static int rx_recv(struct kmqtt_conn *conn, struct kvec *vec, unsigned int n, si
 
 	ret = kernel_recvmsg(conn->sock, &msg, vec, n, len, MSG_DONTWAIT);
 	if (ret > 0) {
+		WRITE_ONCE(conn->last_rx, jiffies);
 		conn->cs[KMQTT_CS_BYTES_RX] += ret;
 		kmqtt_stat_add(conn->kn, BYTES_RX, ret);
 	}
@@ -200,7 +217,6 @@ static bool rx_over(const struct kmqtt_conn *conn)
 static bool rx_frame(struct kmqtt_conn *conn, const struct kmqtt_fixed *fix,
 		     u8 *frame, struct page *page, struct kmqtt_pages *pages)
 {
-	conn->last_rx = jiffies;
 	conn->cs[KMQTT_CS_PACKETS_RX]++;
 	kmqtt_stat_inc(conn->kn, PACKETS_RX);
 	kmqtt_packet(conn, fix, frame, page, pages);
@@ -270,6 +286,7 @@ static int rx_header(struct kmqtt_conn *conn, const u8 *data, u32 len,
 /* Handle the frames at @data; keep what is left.  false: closed. */
 static bool rx_frames(struct kmqtt_conn *conn, u8 *data, u32 len, struct page *page)
 {
+	struct kmqtt_rx *rx = &conn->rx;
 	struct kmqtt_fixed fix;
 	u32 size;
 	int ret;
@@ -285,6 +302,8 @@ static bool rx_frames(struct kmqtt_conn *conn, u8 *data, u32 len, struct page *p
 			return false;
 		data += size;
 		len -= size;
+		/* @data begins with what was kept, and looked at, before. */
+		rx->ahead -= min(rx->ahead, size);
 	}
 	if (!len) {
 		part_free(conn);
@@ -410,11 +429,63 @@ static bool rx_unhandled(const struct kmqtt_conn *conn)
 	       fix.hdr_len + fix.remaining <= rx->part_len;
 }
 
+/* Answer the PINGREQs among the kept bytes, and take them out. */
+static void ahead_pings(struct kmqtt_conn *conn)
+{
+	struct kmqtt_rx *rx = &conn->rx;
+	struct kmqtt_fixed fix;
+	u32 size;
+
+	while (rx->ahead < rx->part_len &&
+	       READ_ONCE(conn->tx.answers) < kmqtt_answers_max(conn) &&
+	       !rx_fixed(conn, rx->part + rx->ahead, rx->part_len - rx->ahead, &fix)) {
+		size = fix.hdr_len + fix.remaining;
+		if (fix.type != KMQTT_PINGREQ || fix.remaining) {
+			rx->ahead += size;
+			continue;
+		}
+		kmqtt_packet(conn, &fix, rx->part + rx->ahead, NULL, NULL);
+		rx->part_len -= size;
+		memmove(rx->part + rx->ahead, rx->part + rx->ahead + size,
+			rx->part_len - rx->ahead);
+	}
+}
+
+/*
+ * We do not read because the daemon is slow or away.  A client that waits for
+ * a PINGRESP cannot know: read a bounded piece ahead and answer it (DESIGN 3.6).
+ */
+static void rx_ahead(struct kmqtt_conn *conn)
+{
+	struct kmqtt_rx *rx = &conn->rx;
+	struct kvec vec;
+	int ret;
+
+	/* Pairs with accept_conn(). */
+	if (!test_bit_acquire(KMQTT_CB_CONNACK, &conn->bits) || rx->want || rx_over(conn))
+		return;
+	while (rx->part_len < LOOK_AHEAD && conn->tx.answers < kmqtt_answers_max(conn) &&
+	       !skb_queue_empty_lockless(&conn->sock->sk->sk_receive_queue)) {
+		if (rx->part_len == rx->part_size &&
+		    !part_grow(conn, clamp(2 * rx->part_len, LOOK_AHEAD_MIN, LOOK_AHEAD)))
+			return;
+		vec.iov_base = rx->part + rx->part_len;
+		vec.iov_len = rx->part_size - rx->part_len;
+		ret = rx_recv(conn, &vec, 1, vec.iov_len);
+		if (ret <= 0)
+			return;
+		rx->part_len += ret;
+		ahead_pings(conn);
+	}
+}
+
 void kmqtt_rx(struct kmqtt_conn *conn)
 {
 	int budget = RX_BUDGET;
 	int ret = 0;
 
+	if (conn->state == KMQTT_STATE_OPEN && !kmqtt_events_room(conn))
+		rx_ahead(conn);
 	if (!kmqtt_rx_may_read(conn) || !rx_kept(conn))
 		return;
 	while (kmqtt_rx_may_read(conn)) {
