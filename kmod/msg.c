@@ -35,9 +35,9 @@ struct kmqtt_msg *kmqtt_msg_new(struct kmqtt_net *kn,
 	if (!kmqtt_mem_charge(kn, size))
 		return NULL;
 	if (gfpflags_allow_blocking(gfp))
-		msg = kvmalloc(size, gfp | __GFP_NOWARN);
+		msg = kvmalloc(size, gfp | __GFP_ACCOUNT | __GFP_NOWARN);
 	else
-		msg = kmalloc(size, gfp | __GFP_NOWARN);
+		msg = kmalloc(size, gfp | __GFP_ACCOUNT | __GFP_NOWARN);
 	if (!msg) {
 		kmqtt_mem_uncharge(kn, size);
 		return NULL;

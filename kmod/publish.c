@@ -84,8 +84,8 @@ static int alias_set(struct kmqtt_conn *conn, const struct kmqtt_publish *pub)
 		return 0;
 	if (!kmqtt_mem_charge(conn->kn, size))
 		return KMQTT_RC_QUOTA;
-	a = kmalloc(size, GFP_KERNEL | __GFP_NOWARN);
-	if (!a || xa_err(xa_store(&conn->rx.aliases, pub->alias, a, GFP_KERNEL))) {
+	a = kmalloc(size, GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (!a || xa_err(xa_store(&conn->rx.aliases, pub->alias, a, GFP_KERNEL_ACCOUNT))) {
 		kfree(a);
 		kmqtt_mem_uncharge(conn->kn, size);
 		return KMQTT_RC_QUOTA;
@@ -150,7 +150,7 @@ static void publish_punt(struct kmqtt_conn *conn, const struct kmqtt_inbound *in
 	};
 	u32 len = kmqtt_publish_hdr_len(&out);
 	struct kmqtt_event *e = NULL;
-	u8 *head = kvmalloc(len + out.props_len, GFP_KERNEL | __GFP_NOWARN);
+	u8 *head = kvmalloc(len + out.props_len, GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 
 	if (head) {
 		/* Expiry and alias are written by themselves, not twice. */
@@ -220,7 +220,7 @@ static int publish_mount(struct kmqtt_conn *conn, struct kmqtt_inbound *in, u8 *
 		return 0;
 	if (len > KMQTT_TOPIC_MAX)
 		return KMQTT_RC_TOPIC_NAME_INVALID;
-	*buf = kmalloc(len, GFP_KERNEL | __GFP_NOWARN);
+	*buf = kmalloc(len, GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!*buf)
 		return KMQTT_RC_QUOTA;
 	memcpy(*buf, conn->mount.data, conn->mount.len);

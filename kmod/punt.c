@@ -31,9 +31,9 @@ struct kmqtt_event *kmqtt_event_alloc(struct kmqtt_conn *conn, u8 type,
 	if (!kmqtt_mem_charge(conn->kn, size))
 		return NULL;
 	if (gfpflags_allow_blocking(gfp))
-		e = kvmalloc(size, gfp | __GFP_NOWARN);
+		e = kvmalloc(size, gfp | __GFP_ACCOUNT | __GFP_NOWARN);
 	else
-		e = kmalloc(size, gfp | __GFP_NOWARN);
+		e = kmalloc(size, gfp | __GFP_ACCOUNT | __GFP_NOWARN);
 	if (!e) {
 		kmqtt_mem_uncharge(conn->kn, size);
 		return NULL;
@@ -153,6 +153,9 @@ bool kmqtt_event_ack(struct kmqtt_conn *conn, u64 number)
 	bool closed = false;
 	LIST_HEAD(dead);
 
+	/* Keep Alive stood still until now; it begins anew. */
+	if (!kmqtt_events_room(conn))
+		WRITE_ONCE(conn->last_rx, jiffies);
 	spin_lock(&kn->ev_lock);
 	number = min(number, ev->last);
 	list_for_each_entry_safe(e, tmp, &ev->list, node) {

@@ -13,7 +13,6 @@ struct kmqtt_entry;
 struct kmqtt_msg;
 struct page;
 
-
 /* What an entry is, for the gate and the limits. */
 enum kmqtt_tx_class {
 	KMQTT_TX_ROUTED,	/* routed or injected: waits at the gate */

@@ -8,6 +8,7 @@
 #include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include "conn.h"
 #include "worker.h"
@@ -69,6 +70,28 @@ void kmqtt_worker_queue(struct kmqtt_conn *conn)
 		wake_up_process(w->task);
 }
 
+/* The memory cgroup of the socket, if it has one; the socket holds it. */
+static struct mem_cgroup *conn_memcg(const struct kmqtt_conn *conn)
+{
+#ifdef CONFIG_MEMCG
+	return conn->sock ? conn->sock->sk->sk_memcg : NULL;
+#else
+	return NULL;
+#endif
+}
+
+/*
+ * A turn; what it allocates is charged to the owner of the socket, not to
+ * this thread.  The turn in which the socket goes allocates nothing after.
+ */
+static void worker_conn(struct kmqtt_conn *conn)
+{
+	struct mem_cgroup *old = set_active_memcg(conn_memcg(conn));
+
+	kmqtt_conn_turn(conn);
+	set_active_memcg(old);
+}
+
 static void worker_turn(struct kmqtt_worker *w)
 {
 	struct kmqtt_conn *conn, *tmp;
@@ -82,7 +105,7 @@ static void worker_turn(struct kmqtt_worker *w)
 		 */
 		clear_bit(KMQTT_CB_QUEUED, &conn->bits);
 		smp_mb__after_atomic(); /* with kmqtt_conn_kick() */
-		kmqtt_conn_turn(conn);
+		worker_conn(conn);
 		kmqtt_conn_put(conn);
 		cond_resched();
 	}
