@@ -178,14 +178,14 @@ static bool queue_has_room(const struct session *s, const struct message *m)
 	       s->queue_bytes + message_size(m) <= conf->max_queued_bytes;
 }
 
-/* Are there any, of those @live or of those not, that the kernel did not take? */
-static bool unsent(const struct session *s, bool live)
+/* Are there any that pass the gate and that the kernel did not take? */
+static bool unsent(const struct session *s)
 {
 	const struct outgoing *out;
 
 	if (s->n_unsent)
 		list_for_each(out, &s->inflight, node)
-			if (!out->sent && out->live == live)
+			if (!out->sent && !out->live)
 				return true;
 	return false;
 }
@@ -195,9 +195,13 @@ struct outgoing *inflight_add(const struct rib_dest *d, struct message *m, uint8
 {
 	struct session *s = d->session;
 	bool online = s->client && s->client->state == CLIENT_OPEN;
-	/* It may pass what the gate lets out first: it waits at the gate itself. */
-	bool now = online && !s->client->live_full && !unsent(s, true) &&
-		   list_empty(&s->queue) && window_open(s);
+	/*
+	 * It may pass what the gate lets out first: it waits at the gate itself.
+	 * Nor does it wait for the results of those before it, or QoS 0 messages
+	 * behind it would overtake it: behind one refused the kernel takes none.
+	 */
+	bool now = online && !s->client->live_full && list_empty(&s->queue) &&
+		   window_open(s);
 	struct outgoing *out;
 
 	if (!now && !queue_has_room(s, m)) {
@@ -315,7 +319,7 @@ bool inflight_owes(const struct session *s)
 {
 	const struct outgoing *out = first_queued(s);
 
-	return unsent(s, false) || (out && !out->live);
+	return unsent(s) || (out && !out->live);
 }
 
 bool inflight_settled(const struct session *s)
@@ -378,7 +382,9 @@ void outgoing_result(struct outgoing *out, uint8_t result)
 		break;
 	case KMQTT_DEST_TOO_LARGE:
 	case KMQTT_DEST_DENIED:
+		/* It took room of the Receive Maximum. */
 		outgoing_unlink(out);
+		inflight_pump(s);
 		break;
 	}
 }
