@@ -338,7 +338,8 @@ static void connack_make(const struct attempt *a, bool present, struct packet_bu
 {
 	struct packet_buf props = { 0 };
 
-	packet_put8(b, present);
+	/* 3.1 has no Session Present: reserved. */
+	packet_put8(b, present && a->p.level != KMQTT_V31);
 	packet_put8(b, 0);
 	if (a->p.level == KMQTT_V5) {
 		packet_put(&props, NULL, 0);
