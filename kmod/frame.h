@@ -117,7 +117,7 @@ enum kmqtt_type {
 #define KMQTT_VARINT_MAX	268435455U	/* 1.5.5 */
 #define KMQTT_FIXED_HDR_MAX	5
 #define KMQTT_TOPIC_MAX		65535U
-#define KMQTT_TOPIC_LEVELS_MAX	200		/* as Mosquitto */
+#define KMQTT_TOPIC_LEVELS_MAX	201		/* 200 separators, as Mosquitto */
 
 /* Bits of the "packet" argument of kmqtt_props_check(): 1 << type, and wills. */
 #define KMQTT_PROPS_OF(type)	(1U << (type))

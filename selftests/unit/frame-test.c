@@ -683,9 +683,9 @@ static void publish_longest_topic(void **state)
 	assert_int_equal(publish_long(65535, 'x', 65547, &pub), 0);
 	assert_int_equal(pub.payload_len, 10);
 	assert_int_equal(publish_long(65535, 'x', 65536, &pub), KMQTT_RC_MALFORMED);
-	/* 199 separators make 200 levels. */
-	assert_int_equal(publish_long(199, '/', 201, &pub), 0);
-	assert_int_equal(publish_long(200, '/', 202, &pub), KMQTT_RC_TOPIC_NAME_INVALID);
+	/* 200 separators make 201 levels. */
+	assert_int_equal(publish_long(200, '/', 202, &pub), 0);
+	assert_int_equal(publish_long(201, '/', 203, &pub), KMQTT_RC_TOPIC_NAME_INVALID);
 	assert_int_equal(publish_long(65535, '/', 65537, &pub), KMQTT_RC_TOPIC_NAME_INVALID);
 }
 

@@ -78,10 +78,10 @@ static void levels_limit(void **state)
 	size_t each, n;
 
 	for (each = 0; each <= 9; each++) {
-		n = levels_make(s, 200, each);
+		n = levels_make(s, 201, each);
 		assert_int_equal(name_check(s, n), 0);
 		assert_int_equal(filter_check(s, n), 0);
-		n = levels_make(s, 201, each);
+		n = levels_make(s, 202, each);
 		assert_int_equal(name_check(s, n), BAD_NAME);
 		assert_int_equal(filter_check(s, n), BAD_FILTER);
 	}
