@@ -9,6 +9,23 @@
 #include "netns.h"
 #include "worker.h"
 
+#ifdef DEBUG
+/* On demand: on a debug kernel they take seconds. */
+static bool selftest;
+module_param(selftest, bool, 0444);
+MODULE_PARM_DESC(selftest, "Test FIB and ACL first; do not load if that fails");
+
+static bool __init kmqtt_selftest(void)
+{
+	return !selftest || (kmqtt_acl_selftest() && kmqtt_fib_selftest());
+}
+#else
+static bool __init kmqtt_selftest(void)
+{
+	return true;
+}
+#endif
+
 static int __init kmqtt_init(void)
 {
 	int err;
@@ -16,11 +33,9 @@ static int __init kmqtt_init(void)
 	err = kmqtt_fib_init();
 	if (err)
 		return err;
-#ifdef DEBUG
 	err = -ENOTRECOVERABLE;
-	if (!kmqtt_acl_selftest() || !kmqtt_fib_selftest())
+	if (!kmqtt_selftest())
 		goto err_fib;
-#endif
 	err = kmqtt_conn_init();
 	if (err)
 		goto err_fib;

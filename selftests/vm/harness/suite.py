@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Run the tests of selftests/vm/tests in a VM and judge run and console."""
+"""Run the tests of selftests/vm/tests in a VM and judge run and console.
+
+A test's comment lines say what concerns the choice:
+  # core               also runs where only a core of the suite does
+  # kernels: NAME...   runs on these kernels only
+"""
 import fnmatch
 import glob
 import os
@@ -21,23 +26,27 @@ def all_tests():
     return sorted(f for f in found if f.endswith((".py", ".sh")))
 
 
-def is_core(path):
+def head(path, word):
+    """What a test's comment line "# word" or "# word: ..." says, None without one."""
     with open(path, encoding="utf-8") as f:
-        return re.search(r"^# core\b", f.read(), re.M) is not None
+        found = re.search(r"^# %s(?:$|:(.*))" % word, f.read(), re.M)
+    return (found.group(1) or "").split() if found else None
 
 
-def select(patterns, core):
+def select(patterns, core, kernel):
     chosen = []
     for path in all_tests():
         name = os.path.basename(path)
         stem = os.path.splitext(name)[0]
-        if core and not is_core(path):
+        if core and head(path, "core") is None:
+            continue
+        if kernel not in (head(path, "kernels") or [kernel]):
             continue
         if not patterns or any(fnmatch.fnmatch(name, p) or fnmatch.fnmatch(stem, p)
                                or fnmatch.fnmatch(stem, p + "-*") for p in patterns):
             chosen.append(path)
     if not chosen:
-        raise HarnessError("no test is named %s" % " ".join(patterns or ["(core)"]))
+        raise HarnessError("no test for %s is named %s" % (kernel, " ".join(patterns or ["(core)"])))
     return chosen
 
 
@@ -100,7 +109,7 @@ def judge(result, progress, kernel):
 
 def run(kernel, patterns, core=False, timeout=1800, out=sys.stdout, mem="2G"):
     """Run the chosen tests; return the counts."""
-    left = select(patterns, core)
+    left = select(patterns, core, kernel)
     progress = Progress(out)
     print("# kernel %s: %d test files" % (kernel, len(left)), file=out, flush=True)
     for _ in range(MAX_BOOTS):
