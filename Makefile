@@ -79,7 +79,7 @@ san = $(patsubst %.c,$(BUILD)/san/%.o,$(1))
 
 user: $(if $(daemon),$(BUILD)/mqttd)
 tools: $(foreach t,mqttctl mqttbench,$(if $(wildcard tools/$(t)/*.c),$(BUILD)/$(t)))
-tests: $(if $(shell $(PKG_CONFIG) --exists cmocka && echo y),$(unit))
+tests: $(if $(shell $(PKG_CONFIG) --exists cmocka 2>/dev/null && echo y),$(unit))
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)

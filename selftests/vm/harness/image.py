@@ -35,7 +35,9 @@ SKIP = ("/usr/share/doc", "/usr/share/man", "/usr/share/locale", "/usr/share/inf
         "/usr/share/lintian", "/usr/share/bug", "/usr/share/bash-completion",
         "/usr/share/perl", "/usr/lib/systemd", "/lib/systemd", "/usr/share/zsh",
         "/usr/lib/python3.11/test", "/usr/lib/python3.11/idlelib",
-        "/usr/lib/python3.11/lib2to3", "/usr/lib/python3.11/pydoc_data", "/usr/lib/python3.11/distutils")
+        "/usr/lib/python3.11/lib2to3", "/usr/lib/python3.11/pydoc_data", "/usr/lib/python3.11/distutils",
+        # Its library, libatm1, is only recommended
+        "/usr/lib/x86_64-linux-gnu/tc/q_atm.so")
 
 PASSWD = """root:x:0:0:root:/root:/bin/bash
 nobody:x:65534:65534:nobody:/:/usr/sbin/nologin
@@ -186,6 +188,7 @@ def system_layer(cpio):
     cpio.device("/dev/console", 0o600, 5, 1)
     cpio.data("/etc/passwd", PASSWD.encode())
     cpio.data("/etc/group", GROUP.encode())
+    cpio.data("/etc/profile", b"PS1='root@kmqtt:\\w# '\n")
     cpio.data("/etc/hosts", b"127.0.0.1 localhost kmqtt\n::1 localhost\n")
     cpio.data("/etc/nsswitch.conf", b"passwd: files\ngroup: files\nhosts: files\n")
     cpio.link("/usr/bin/awk", "mawk")
