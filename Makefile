@@ -4,7 +4,7 @@
 #   make module KERNEL=K the module for a kernel of the VM harness
 #   make run|stop|ctl|sh the gateway in a VM        (see README.md)
 #   make check|soak      the tests                  (see README.md)
-#   make install         on a gateway, as root
+#   make install|uninstall  on a gateway, as root
 
 VERSION := 0.1.0
 
@@ -35,12 +35,12 @@ MODULE_DIR = $(CACHE)/build/$(KERNEL)
 MODULE_KDIR = $(shell selftests/vm/kernel $(KERNEL))/build
 endif
 
-# Where debugging is the purpose, the module tests itself when it is loaded.
+# Where debugging is the purpose, the module holds tests of itself.
 DEBUG_FLAGS = $(if $(filter kasan kcsan,$(KERNEL)),KMQTT_DEBUG=y)
 
 # The tree of links that kbuild works in: objects of different kernels never
 # meet, and none is left in kmod/.
-KSRC = $(shell find Kbuild kmod -name '*.[ch]' -o -name Kbuild)
+KSRC = $(sort $(shell find Kbuild kmod -name '*.[ch]' -o -name Kbuild))
 
 module:
 	@[ -e "$(MODULE_KDIR)/Makefile" ] || { \
@@ -129,12 +129,13 @@ run:
 stop:
 	@$(VM) stop
 
-# Through the environment, so that the guest's shell is the first to read it.
-ctl: export VM_CMD = mqttctl $(ARGS)
+# Through the environment and as it was typed: neither make nor a shell of this
+# machine reads it, only the guest's shell does.
+ctl: export VM_CMD = mqttctl $(value ARGS)
 ctl:
 	@$(VM) exec
 
-sh: export VM_CMD = $(CMD)
+sh: export VM_CMD = $(value CMD)
 sh:
 	@$(VM) exec
 
@@ -144,43 +145,71 @@ debug-kernel:
 
 # ---- tests -----------------------------------------------------------------
 check:
-	@selftests/install-packages check
 	@selftests/check $(if $(KERNEL),vm $(KERNEL),all)
 
 soak:
-	@selftests/install-packages check
 	@selftests/check soak
 
 # ---- installation on a gateway ---------------------------------------------
 DKMS_DIR = $(DESTDIR)/usr/src/kmqtt-$(VERSION)
+UNIT_DIR = $(DESTDIR)/lib/systemd/system
+MAN_DIR = $(DESTDIR)$(PREFIX)/share/man
+COMPLETION_DIR = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+MAN_PAGES = $(wildcard tools/*/*.[1-8] user/*.[1-8])
+COMPLETIONS = $(wildcard tools/*/*.bash-completion)
+# Each kernel of this machine that has its headers gets the module.
+DKMS_KERNELS = $(patsubst /lib/modules/%/build,%,$(wildcard /lib/modules/*/build))
 
 install: user tools
-	@[ -n '$(DESTDIR)' ] || command -v dkms >/dev/null || { \
+ifeq ($(DESTDIR),)
+	@[ "$$(id -u)" = 0 ] || { echo "make install: needs root: sudo make install" >&2; exit 1; }
+	@command -v dkms >/dev/null || { \
 		echo "make install: dkms is missing: apt-get install dkms" >&2; exit 1; }
+	@[ -n '$(DKMS_KERNELS)' ] || { echo "make install: no kernel headers here:" \
+		"apt-get install linux-headers-$$(uname -r)" >&2; exit 1; }
+endif
 	$(INSTALL) -d $(DKMS_DIR) $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin \
-		$(DESTDIR)/lib/systemd/system $(DESTDIR)/etc/modules-load.d $(DESTDIR)/etc/mqttd
-	for f in $(KSRC); do $(INSTALL) -D -m 644 $$f $(DKMS_DIR)/$$f; done
+		$(UNIT_DIR) $(DESTDIR)/etc/modules-load.d $(DESTDIR)/etc/mqttd
+	for f in $(KSRC); do $(INSTALL) -D -m 644 $$f $(DKMS_DIR)/$$f || exit; done
 	sed 's/@VERSION@/$(VERSION)/' install/dkms.conf >$(DKMS_DIR)/dkms.conf
 	$(INSTALL) -m 755 $(BUILD)/mqttd $(DESTDIR)$(PREFIX)/sbin/
 	$(INSTALL) -m 755 $(BUILD)/mqttctl $(BUILD)/mqttbench $(DESTDIR)$(PREFIX)/bin/
-	$(INSTALL) -m 644 install/mqttd.service $(DESTDIR)/lib/systemd/system/
+	$(INSTALL) -m 644 install/mqttd.service $(UNIT_DIR)/
 	$(INSTALL) -m 644 install/kmqtt.modules-load $(DESTDIR)/etc/modules-load.d/kmqtt.conf
 	[ -e $(DESTDIR)/etc/mqttd/mqttd.conf ] || \
 		$(INSTALL) -m 644 install/mqttd.conf $(DESTDIR)/etc/mqttd/
-	for m in $(wildcard tools/*/*.[1-8] user/*.[1-8]); do \
-		$(INSTALL) -D -m 644 $$m $(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$${m##*/}; done
-	for c in $(wildcard tools/*/*.bash-completion); do n=$${c##*/}; \
-		$(INSTALL) -D -m 644 $$c \
-		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/$${n%.bash-completion}; done
+	for m in $(MAN_PAGES); do \
+		$(INSTALL) -D -m 644 $$m $(MAN_DIR)/man$${m##*.}/$${m##*/} || exit; done
+	for c in $(COMPLETIONS); do n=$${c##*/}; \
+		$(INSTALL) -D -m 644 $$c $(COMPLETION_DIR)/$${n%.bash-completion} || exit; done
 ifeq ($(DESTDIR),)
 	getent group mqttd >/dev/null || groupadd --system mqttd
-	dkms add -m kmqtt -v $(VERSION) || true
-	dkms install --force -m kmqtt -v $(VERSION)
+	[ -z "$$(dkms status -m kmqtt -v $(VERSION))" ] || dkms remove -m kmqtt -v $(VERSION) --all
+	dkms add -m kmqtt -v $(VERSION)
+	for k in $(DKMS_KERNELS); do dkms install -m kmqtt -v $(VERSION) -k $$k || exit; done
+	[ ! -d /run/systemd/system ] || systemctl daemon-reload
+endif
+
+# The configuration stays, and so do the group and /var/lib/mqttd.
+uninstall:
+ifeq ($(DESTDIR),)
+	[ ! -d /run/systemd/system ] || systemctl disable --now mqttd
+	[ ! -d /sys/module/kmqtt ] || modprobe -r kmqtt
+	! command -v dkms >/dev/null || [ -z "$$(dkms status -m kmqtt -v $(VERSION))" ] || \
+		dkms remove -m kmqtt -v $(VERSION) --all
+endif
+	rm -rf $(DKMS_DIR)
+	rm -f $(DESTDIR)$(PREFIX)/sbin/mqttd $(UNIT_DIR)/mqttd.service \
+		$(DESTDIR)$(PREFIX)/bin/mqttctl $(DESTDIR)$(PREFIX)/bin/mqttbench \
+		$(DESTDIR)/etc/modules-load.d/kmqtt.conf \
+		$(foreach m,$(MAN_PAGES),$(MAN_DIR)/man$(subst .,,$(suffix $(m)))/$(notdir $(m))) \
+		$(foreach c,$(COMPLETIONS),$(COMPLETION_DIR)/$(notdir $(basename $(c))))
+ifeq ($(DESTDIR),)
 	[ ! -d /run/systemd/system ] || systemctl daemon-reload
 endif
 
 clean:
 	rm -rf $(BUILD) $(CACHE)/build
 
-.PHONY: all module user tools tests run stop ctl sh debug-kernel check soak install clean
+.PHONY: all module user tools tests run stop ctl sh debug-kernel check soak install uninstall clean
 .DELETE_ON_ERROR:
