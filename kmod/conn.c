@@ -425,9 +425,7 @@ void kmqtt_conn_close(struct kmqtt_conn *conn, u8 cause, u8 reason,
 	if (len)
 		copy = kmemdup(packet, len, GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	spin_lock(&conn->lock);
-	/* A client's own end counts even while the daemon's close drains it. */
-	if (!conn->close_req.cause ||
-	    (conn->state == KMQTT_STATE_CLOSING && cause == KMQTT_CLOSE_DISCONNECT)) {
+	if (!conn->close_req.cause) {
 		swap(conn->close_req.packet, copy);
 		conn->close_req.packet_len = conn->close_req.packet ? len : 0;
 		conn->close_req.reason = reason;
@@ -435,6 +433,21 @@ void kmqtt_conn_close(struct kmqtt_conn *conn, u8 cause, u8 reason,
 	}
 	spin_unlock(&conn->lock);
 	kfree(copy);
+	kmqtt_conn_kick(conn, KMQTT_CB_CLOSE);
+}
+
+void kmqtt_conn_disconnected(struct kmqtt_conn *conn, u8 reason,
+			     struct kmqtt_event *event)
+{
+	spin_lock(&conn->lock);
+	/* A client's own end counts even while the daemon's close drains it. */
+	if (!conn->close_req.cause || conn->state == KMQTT_STATE_CLOSING) {
+		swap(conn->close_event, event);
+		conn->close_req.reason = reason;
+		WRITE_ONCE(conn->close_req.cause, KMQTT_CLOSE_DISCONNECT);
+	}
+	spin_unlock(&conn->lock);
+	kmqtt_event_free(conn->kn, event);
 	kmqtt_conn_kick(conn, KMQTT_CB_CLOSE);
 }
 
@@ -516,14 +529,6 @@ static void conn_end(struct kmqtt_conn *conn)
 	spin_unlock(&conn->tx.lock);
 	spin_unlock(&conn->lock);
 	kmqtt_rx_free(conn);
-	if (req->cause == KMQTT_CLOSE_DISCONNECT && req->packet) {
-		e = kmqtt_event_alloc(conn, KMQTT_EV_CLOSE, NULL, 0, req->packet,
-				      req->packet_len, GFP_KERNEL);
-		if (e)
-			kmqtt_event_free(conn->kn, conn->close_event);
-		else
-			e = conn->close_event;
-	}
 	conn->close_event = NULL;
 	e->cause = req->cause;
 	e->reason = req->reason;

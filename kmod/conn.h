@@ -59,6 +59,7 @@ enum {
  * @want: length of the frame
  * @aliases: alias (from 1) to struct kmqtt_alias
  * @alias_bytes: charged for them
+ * @paused: jiffies since when events keep us from reading, 0 if they do not
  * @eof: the peer has closed its side
  * @connect_seen: the CONNECT has been punted
  */
@@ -74,6 +75,7 @@ struct kmqtt_rx {
 	u32 want;
 	struct xarray aliases;
 	u32 alias_bytes;
+	unsigned long paused;
 	bool eof;
 	bool connect_seen;
 };
@@ -161,7 +163,7 @@ struct kmqtt_close {
  * @state: enum kmqtt_conn_state; written by the worker under @lock, except
  *	CONNECTING to OPEN, which ACCEPT does under @lock
  * @close_req: how it is to end
- * @close_event: the last event, allocated with the connection
+ * @close_event: the last event, allocated with the connection; worker only
  * @close_deadline: jiffies when lingering ends
  * @timer: keep alive, CONNECT timeout, close timeout; only kicks the worker
  * @last_rx: jiffies of the last packet
@@ -313,6 +315,16 @@ int kmqtt_conn_accept(struct kmqtt_conn *conn, struct genl_info *info);
  */
 void kmqtt_conn_close(struct kmqtt_conn *conn, u8 cause, u8 reason,
 		      const u8 *packet, u32 len);
+/**
+ * kmqtt_conn_disconnected() - the client sent DISCONNECT
+ * @conn: the connection
+ * @reason: the client's reason code
+ * @event: close event with the packet in it, instead of the bare one; taken
+ *
+ * Worker only.
+ */
+void kmqtt_conn_disconnected(struct kmqtt_conn *conn, u8 reason,
+			     struct kmqtt_event *event);
 /* Remove it from the id table; its close event needs no more answer. */
 void kmqtt_conn_forget(struct kmqtt_conn *conn);
 /* Close all connections of a namespace; returns at once. */

@@ -271,17 +271,21 @@ static void packet_publish(struct kmqtt_conn *conn, const struct kmqtt_fixed *fi
 static void packet_disconnect(struct kmqtt_conn *conn, const struct kmqtt_fixed *fix,
 			      const u8 *frame)
 {
+	struct kmqtt_event *e = NULL;
 	u8 rc = 0;
 	int reason;
 
 	reason = kmqtt_disconnect_parse(frame + fix->hdr_len, fix->remaining,
 					conn->level, &rc);
-	if (reason) {
-		packet_fault(conn, reason);
-		return;
+	if (!reason) {
+		e = kmqtt_event_alloc(conn, KMQTT_EV_CLOSE, NULL, 0, frame,
+				      fix->hdr_len + fix->remaining, GFP_KERNEL);
+		reason = e ? 0 : KMQTT_RC_QUOTA;
 	}
-	kmqtt_conn_close(conn, KMQTT_CLOSE_DISCONNECT, rc, frame,
-			 fix->hdr_len + fix->remaining);
+	if (reason)
+		packet_fault(conn, reason);
+	else
+		kmqtt_conn_disconnected(conn, rc, e);
 }
 
 /* Before the CONNECT is accepted: CONNECT once, then AUTH or DISCONNECT. */
