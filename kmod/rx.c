@@ -24,6 +24,7 @@
 #define GATHER_AHEAD	16		/* pages offered to one recvmsg */
 #define LOOK_AHEAD	(64U << 10)	/* read for PINGREQs while paused */
 #define LOOK_AHEAD_MIN	2048U
+#define LOOK_AHEAD_AFTER	HZ	/* until then answers keep their order */
 
 bool kmqtt_rx_may_read(struct kmqtt_conn *conn)
 {
@@ -451,19 +452,14 @@ static void ahead_pings(struct kmqtt_conn *conn)
 	}
 }
 
-/*
- * We do not read because the daemon is slow or away.  A client that waits for
- * a PINGRESP cannot know: read a bounded piece ahead and answer it (DESIGN 3.6).
- */
+/* Read a bounded piece ahead and answer the PINGREQs in it. */
 static void rx_ahead(struct kmqtt_conn *conn)
 {
 	struct kmqtt_rx *rx = &conn->rx;
 	struct kvec vec;
 	int ret;
 
-	/* Pairs with accept_conn(). */
-	if (!test_bit_acquire(KMQTT_CB_CONNACK, &conn->bits) || rx->want || rx_over(conn))
-		return;
+	ahead_pings(conn);
 	while (rx->part_len < LOOK_AHEAD && conn->tx.answers < kmqtt_answers_max(conn) &&
 	       !skb_queue_empty_lockless(&conn->sock->sk->sk_receive_queue)) {
 		if (rx->part_len == rx->part_size &&
@@ -479,13 +475,33 @@ static void rx_ahead(struct kmqtt_conn *conn)
 	}
 }
 
-void kmqtt_rx(struct kmqtt_conn *conn)
+/*
+ * We do not read because the daemon is slow or away.  A client that waits for
+ * a PINGRESP cannot know (DESIGN 3.6), but it does not wait for a short time.
+ */
+static void rx_paused(struct kmqtt_conn *conn)
+{
+	struct kmqtt_rx *rx = &conn->rx;
+
+	/* Pairs with accept_conn(). */
+	if (!test_bit_acquire(KMQTT_CB_CONNACK, &conn->bits) || rx->want || rx_over(conn))
+		return;
+	if (!rx->paused)
+		rx->paused = jiffies ?: 1;
+	if (!rx->part_len && skb_queue_empty_lockless(&conn->sock->sk->sk_receive_queue))
+		return;
+	if (time_before(jiffies, rx->paused + LOOK_AHEAD_AFTER))
+		timer_reduce(&conn->timer, rx->paused + LOOK_AHEAD_AFTER);
+	else
+		rx_ahead(conn);
+}
+
+/* Read and handle what there is, at most a budget. */
+static void rx_read(struct kmqtt_conn *conn)
 {
 	int budget = RX_BUDGET;
 	int ret = 0;
 
-	if (conn->state == KMQTT_STATE_OPEN && !kmqtt_events_room(conn))
-		rx_ahead(conn);
 	if (!kmqtt_rx_may_read(conn) || !rx_kept(conn))
 		return;
 	while (kmqtt_rx_may_read(conn)) {
@@ -505,6 +521,15 @@ void kmqtt_rx(struct kmqtt_conn *conn)
 		}
 		budget -= ret;
 	}
+}
+
+void kmqtt_rx(struct kmqtt_conn *conn)
+{
+	rx_read(conn);
+	if (conn->state == KMQTT_STATE_OPEN && !kmqtt_events_room(conn))
+		rx_paused(conn);
+	else
+		conn->rx.paused = 0;
 }
 
 bool kmqtt_rx_discard(struct kmqtt_conn *conn)
