@@ -113,7 +113,7 @@ class Will(collections.namedtuple("Will", "topic payload qos retain properties")
         return super().__new__(cls, topic, payload, qos, retain, properties)
 
 
-def connect(version, client_id, keepalive=60, clean=True, username=None, password=None,
+def connect(version, client_id, keepalive=600, clean=True, username=None, password=None,
             will=None, properties=b"", name=None, level=None, flags=None):
     """@name, @level and @flags replace the right ones."""
     if name is None:
