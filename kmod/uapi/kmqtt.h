@@ -469,7 +469,7 @@ enum kmqtt_conn_state {
 #define KMQTT_ROUTE_F_RETAIN_AS_PUBLISHED (1U << 1)
 #define KMQTT_ROUTE_F_RH_MASK		(3U << 2)	/* Retain Handling, kept for the daemon */
 #define KMQTT_ROUTE_F_RH_SHIFT		2
-#define KMQTT_ROUTE_F_HOLD		(1U << 4)	/* ROUTE_ADD: shut the gate first */
+#define KMQTT_ROUTE_F_HOLD		(1U << 4)	/* ROUTE_ADD: shut the gate first; also if refused */
 #define KMQTT_ROUTE_F_HELD		(1U << 5)	/* ROUTE_GET: not yet released */
 
 /* KMQTT_A_MSG_FLAGS */
