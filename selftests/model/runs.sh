@@ -18,6 +18,7 @@ holds   handover  base              -DNM=3 -DW=2 -DMAXC=2
 holds   handover  base,SEPARATE     -DNM=3 -DW=2 -DMAXC=2 -DSEPARATE
 holds   handover  base,CLEAN        -DNM=3 -DW=2 -DMAXC=2 -DCLEAN
 holds   handover  base,CLEAN,W=1    -DNM=3 -DW=1 -DMAXC=2 -DCLEAN
+holds   room      base              -DNR=4 -DNL=6
 
 refuted order     EARLYPUNT         -DN=2 -DEARLYPUNT
 refuted order     NOFILTER          -DN=2 -DNOFILTER
@@ -83,4 +84,11 @@ refuted routedel  ABSENT            -DABSENT
 refuted routedel  JOINGRACE         -DJOINGRACE
 refuted routedel  LATEUNLINK        -DLATEUNLINK
 refuted routedel  MEMO              -DMEMO
+
+refuted room      SHARED            -DSHARED
+refuted room      BYSIZE            -DBYSIZE
+refuted room      FORGETLIVE        -DFORGETLIVE
+refuted room      ONEFLAG           -DONEFLAG
+refuted room      RELALL            -DRELALL
+refuted room      NOKICK            -DNOKICK
 '
