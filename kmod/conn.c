@@ -156,8 +156,7 @@ void kmqtt_conn_forget(struct kmqtt_conn *conn)
 	kmqtt_events_purge(conn);
 	/* The table's reference; the namespace may go once the count is 0. */
 	kmqtt_conn_put(conn);
-	if (atomic_dec_and_test(&kn->conn_count))
-		wake_up_all(&kn->idle);
+	kmqtt_net_drop(kn, &kn->conn_count);
 }
 
 /* A blank connection with the references of table, socket and caller. */
@@ -314,17 +313,21 @@ struct kmqtt_conn *kmqtt_conn_attach(struct kmqtt_net *kn, struct genl_info *inf
 	err = xa_err(xa_store(&kn->conns, conn->id, conn, GFP_KERNEL_ACCOUNT));
 	if (err)
 		goto unassign;
+	/* Before the worker can come and count it out. */
+	atomic_inc(&kn->conn_count);
+	atomic_inc(&kn->sockets);
 	err = conn_take_socket(conn, info);
 	if (err)
 		goto erase;
 	tcp_sock_set_nodelay(conn->sock->sk);
-	atomic_inc(&kn->conn_count);
 	kmqtt_stat_inc(kn, CONN_ATTACHED);
 	mod_timer(&conn->timer, jiffies + conn->connect_timeout);
 	/* Bytes may have come before the callbacks were ours. */
 	kmqtt_conn_kick(conn, KMQTT_CB_RX);
 	return conn;
 erase:
+	atomic_dec(&kn->sockets);
+	atomic_dec(&kn->conn_count);
 	xa_erase(&kn->conns, conn->id);
 	synchronize_rcu();
 unassign:
@@ -552,6 +555,8 @@ static void conn_detach(struct kmqtt_conn *conn)
 	conn->sock = NULL;
 	conn->file = NULL;
 	kmqtt_worker_unassign(conn->worker);
+	/* From here on only a listed connection keeps its namespace waiting. */
+	kmqtt_net_drop(conn->kn, &conn->kn->sockets);
 	kmqtt_conn_put(conn);
 }
 

@@ -43,6 +43,15 @@ void kmqtt_mem_uncharge(struct kmqtt_net *kn, size_t bytes)
 	atomic64_sub(bytes, &kn->mem);
 }
 
+/* Whoever waits in kmqtt_net_exit() also waits for this read-side section. */
+void kmqtt_net_drop(struct kmqtt_net *kn, atomic_t *count)
+{
+	rcu_read_lock();
+	if (atomic_dec_and_test(count))
+		wake_up_all(&kn->idle);
+	rcu_read_unlock();
+}
+
 static void net_grace_over(struct work_struct *work)
 {
 	struct kmqtt_net *kn = container_of(to_delayed_work(work),
@@ -158,7 +167,8 @@ static void __net_exit kmqtt_net_exit(struct net *net)
 	cancel_delayed_work_sync(&kn->grace);
 	kmqtt_conn_close_all(kn, KMQTT_CLOSE_SHUTDOWN,
 			     KMQTT_RC_SERVER_SHUTTING_DOWN);
-	wait_event(kn->idle, !atomic_read(&kn->conn_count));
+	wait_event(kn->idle, !atomic_read(&kn->conn_count) && !atomic_read(&kn->sockets));
+	synchronize_rcu(); /* kmqtt_net_drop() */
 	rcu_barrier();
 	flush_workqueue(kmqtt_wq);
 	kmqtt_stage_free(kn);

@@ -59,7 +59,9 @@ extern const struct kmqtt_param_desc kmqtt_params[KMQTT_PARAM_N];
  * @conns: connection id to connection; RCU for readers
  * @route_size: bytes the longest route so far takes in a dump; under @lock
  * @conn_count: entries of @conns
- * @idle: woken when @conn_count becomes 0
+ * @sockets: sockets held; that of a connection which is not listed any more
+ *	may still linger
+ * @idle: woken when @conn_count or @sockets becomes 0
  * @dying: no new connections; set under @lock
  * @fib: routes
  * @acls: rule sets, written under @lock
@@ -85,6 +87,7 @@ struct kmqtt_net {
 	struct xarray conns;
 	u32 route_size;
 	atomic_t conn_count;
+	atomic_t sockets;
 	wait_queue_head_t idle;
 	bool dying;
 	struct kmqtt_fib *fib;
@@ -122,6 +125,9 @@ static inline s64 kmqtt_param(const struct kmqtt_net *kn, enum kmqtt_param p)
  */
 bool kmqtt_mem_charge(struct kmqtt_net *kn, size_t bytes);
 void kmqtt_mem_uncharge(struct kmqtt_net *kn, size_t bytes);
+
+/* One less of @count, which is conn_count or sockets: perhaps the last. */
+void kmqtt_net_drop(struct kmqtt_net *kn, atomic_t *count);
 
 /* The daemon's socket is gone; called from the netlink notifier. */
 void kmqtt_net_owner_released(struct kmqtt_net *kn, u32 portid);
