@@ -28,14 +28,24 @@ struct kmqtt_net *kmqtt_net_get(const struct net *net)
 	return net_generic(net, kmqtt_net_id);
 }
 
-bool kmqtt_mem_charge(struct kmqtt_net *kn, size_t bytes)
+static bool mem_charge(struct kmqtt_net *kn, size_t bytes, s64 limit)
 {
-	s64 limit = kmqtt_param(kn, KMQTT_PARAM_MEMORY_LIMIT);
-
 	if (atomic64_add_return(bytes, &kn->mem) <= limit)
 		return true;
 	atomic64_sub(bytes, &kn->mem);
 	return false;
+}
+
+bool kmqtt_mem_charge(struct kmqtt_net *kn, size_t bytes)
+{
+	return mem_charge(kn, bytes, kmqtt_param(kn, KMQTT_PARAM_MEMORY_LIMIT));
+}
+
+bool kmqtt_mem_charge_queue(struct kmqtt_net *kn, size_t bytes)
+{
+	s64 limit = kmqtt_param(kn, KMQTT_PARAM_MEMORY_LIMIT);
+
+	return mem_charge(kn, bytes, limit - limit / 4);
 }
 
 void kmqtt_mem_uncharge(struct kmqtt_net *kn, size_t bytes)

@@ -124,6 +124,11 @@ static inline s64 kmqtt_param(const struct kmqtt_net *kn, enum kmqtt_param p)
  * if the memory limit would be exceeded.  Any context.
  */
 bool kmqtt_mem_charge(struct kmqtt_net *kn, size_t bytes);
+/*
+ * The same for what may be dropped: it leaves a quarter of the limit, so that
+ * queues of those who do not read take nothing from those who do.
+ */
+bool kmqtt_mem_charge_queue(struct kmqtt_net *kn, size_t bytes);
 void kmqtt_mem_uncharge(struct kmqtt_net *kn, size_t bytes);
 
 /* One less of @count, which is conn_count or sockets: perhaps the last. */

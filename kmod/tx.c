@@ -10,6 +10,7 @@
 #include "frame.h"
 #include "msg.h"
 #include "tx.h"
+#include "worker.h"
 
 #define TX_VECS		32
 #define TX_ROUNDS	64	/* sendmsg calls of one turn, for fairness */
@@ -34,7 +35,7 @@ enum entry_kind {
  * @qos: of a message
  * @dup: of a message
  * @retain: of a message
- * @packed: a run that pins no arena page
+ * @packed: pins no arena page, or little more than its own length
  * @packet_id: of a message
  * @n_subids: of a message
  * @count: frames in a run, else 1
@@ -81,13 +82,21 @@ void kmqtt_tx_init(struct kmqtt_conn *conn)
 	tx->shut = true;
 }
 
+/* Of routed messages only the first of a queue may have the last quarter. */
+static bool entry_charge(struct kmqtt_conn *conn, u8 class, size_t size)
+{
+	if (class == KMQTT_TX_ROUTED && READ_ONCE(conn->tx.routed_bytes))
+		return kmqtt_mem_charge_queue(conn->kn, size);
+	return kmqtt_mem_charge(conn->kn, size);
+}
+
 static struct kmqtt_entry *entry_alloc(struct kmqtt_conn *conn, u8 kind,
 				       u8 class, u32 extra, gfp_t gfp)
 {
 	size_t size = sizeof(struct kmqtt_entry) + extra;
 	struct kmqtt_entry *e;
 
-	if (class != KMQTT_TX_ANSWER && !kmqtt_mem_charge(conn->kn, size))
+	if (class != KMQTT_TX_ANSWER && !entry_charge(conn, class, size))
 		return NULL;
 	e = kmalloc(size, gfp | __GFP_ACCOUNT | __GFP_NOWARN);
 	if (!e) {
@@ -201,7 +210,7 @@ static bool tx_merge(struct kmqtt_conn *conn, struct page *page, u8 *addr, u32 l
 	e = list_last_entry(&tx->queue, struct kmqtt_entry, node);
 	if (e->kind != ENTRY_RUN || e->page != page || e->addr + e->len != addr)
 		return false;
-	if (!kmqtt_mem_charge(conn->kn, len))
+	if (!kmqtt_mem_charge_queue(conn->kn, len))
 		return false;
 	e->len += len;
 	e->charged += len;
@@ -239,11 +248,18 @@ void kmqtt_tx_run(struct kmqtt_conn *conn, struct page *page, u8 *addr, u32 len)
 		return;
 	}
 	if (!ret) {
-		e = entry_alloc(conn, ENTRY_RUN, KMQTT_TX_ROUTED, 0, GFP_NOWAIT);
-		if (!e) {
+		/* The bytes lie in the arena, or in a copy of our own. */
+		if (!entry_charge(conn, KMQTT_TX_ROUTED, len)) {
 			kmqtt_stat_inc(conn->kn, DROPPED_MEMORY);
 			return;
 		}
+		e = entry_alloc(conn, ENTRY_RUN, KMQTT_TX_ROUTED, 0, GFP_NOWAIT);
+		if (!e) {
+			kmqtt_mem_uncharge(conn->kn, len);
+			kmqtt_stat_inc(conn->kn, DROPPED_MEMORY);
+			return;
+		}
+		e->charged += len;
 		get_page(page);
 		e->page = page;
 		e->addr = addr;
@@ -609,24 +625,37 @@ static void tx_consume(struct kmqtt_conn *conn, size_t bytes)
 	}
 }
 
+/* Room for @len bytes in the connection's own page. */
+static bool pack_room(struct kmqtt_tx *tx, u32 len)
+{
+	struct page *page;
+
+	if (tx->pack && tx->pack_off + len <= page_size(tx->pack))
+		return true;
+	page = alloc_pages(GFP_KERNEL_ACCOUNT | __GFP_COMP | __GFP_NOWARN,
+			   get_order(len));
+	if (!page)
+		return false;
+	if (tx->pack)
+		put_page(tx->pack);
+	tx->pack = page;
+	tx->pack_off = 0;
+	return true;
+}
+
 /* Copy a run into the connection's own page; it then pins no arena. */
 static void entry_pack(struct kmqtt_conn *conn, struct kmqtt_entry *e)
 {
 	struct kmqtt_tx *tx = &conn->tx;
 	u32 len = e->len - e->sent;
-	struct page *page;
 
-	if (e->kind != ENTRY_RUN || e->packed || len > PAGE_SIZE / 2)
+	/* There is nothing to gain, now or later. */
+	if (e->kind != ENTRY_RUN || len > KMQTT_ARENA_SIZE / 2) {
+		e->packed = true;
 		return;
-	if (!tx->pack || tx->pack_off + len > PAGE_SIZE) {
-		page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
-		if (!page)
-			return;
-		if (tx->pack)
-			put_page(tx->pack);
-		tx->pack = page;
-		tx->pack_off = 0;
 	}
+	if (!pack_room(tx, len))
+		return;
 	memcpy((u8 *)page_address(tx->pack) + tx->pack_off, e->addr + e->sent, len);
 	get_page(tx->pack);
 	put_page(e->page);
