@@ -120,6 +120,22 @@ static void parse_socket_domain(struct conf_parser *p,
 			     value);
 }
 
+static void parse_slow_consumer(struct conf_parser *p,
+				const struct conf_option *opt, char *value)
+{
+	static const struct word words[] = {
+		{ "drop", false },
+		{ "disconnect", true },
+	};
+	const struct word *w = word_find(words, ARRAY_SIZE(words), value);
+
+	if (w)
+		p->cur->disconnect_slow = w->bits;
+	else
+		conf_problem(p, "slow_consumer is \"drop\" or \"disconnect\", not \"%s\"",
+			     value);
+}
+
 static void parse_mount_point(struct conf_parser *p,
 			      const struct conf_option *opt, char *value)
 {
@@ -305,6 +321,9 @@ const struct conf_option conf_options[] = {
 	LISTENER(max_connections, CONF_INT, .min = -1, .max = INT_MAX),
 	LISTENER(max_qos, CONF_U8, .max = 2),
 	LISTENER(max_topic_alias, CONF_U16, .max = 65535),
+	LISTENER(receive_buffer, CONF_U32, .min = CONF_BUFFER_MIN, .max = CONF_BUFFER_MAX),
+	LISTENER(send_buffer, CONF_U32, .min = CONF_BUFFER_MIN, .max = CONF_BUFFER_MAX),
+	PARSE(slow_consumer, CONF_LISTENER, parse_slow_consumer),
 	LISTENER(use_username_as_clientid, CONF_BOOL),
 
 	/* MQTT. */

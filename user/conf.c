@@ -296,6 +296,8 @@ void conf_listener_init(struct conf_listener *lst, uint16_t port)
 		.max_connections = -1,
 		.max_qos = 2,
 		.max_topic_alias = 10,
+		.receive_buffer = 256 << 10,
+		.send_buffer = 256 << 10,
 		.security.allow_zero_length_clientid = true,
 	};
 }

@@ -14,6 +14,8 @@
 #include "log.h"
 
 #define CONF_LISTENERS_MAX	64
+#define CONF_BUFFER_MIN		4096
+#define CONF_BUFFER_MAX		(512 << 20)
 
 /**
  * struct conf_security - who may connect
@@ -47,6 +49,10 @@ struct conf_security {
  * @max_connections: -1 is no limit
  * @max_qos: 0-2
  * @max_topic_alias: our Topic Alias Maximum, 0 for none
+ * @receive_buffer: bytes the kernel may hold of what a client sent
+ * @send_buffer: bytes it may hold of what a client is sent, apart from queues
+ * @disconnect_slow: who does not read is disconnected instead of messages
+ *	being dropped
  * @use_username_as_clientid: the user name replaces the client id
  * @security: in force here, whether it was set here or globally
  * @line: where it was defined, 0 for the default listener
@@ -61,6 +67,9 @@ struct conf_listener {
 	int max_connections;
 	uint8_t max_qos;
 	uint16_t max_topic_alias;
+	uint32_t receive_buffer;
+	uint32_t send_buffer;
+	bool disconnect_slow;
 	bool use_username_as_clientid;
 	struct conf_security security;
 	unsigned int line;

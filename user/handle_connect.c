@@ -428,8 +428,9 @@ static void send_accept(const struct attempt *a, bool present)
 	cookie_encode(&cookie, buf);
 	nl_put(KMQTT_A_COOKIE, buf, sizeof(buf));
 	/* Without a session nothing comes between CONNACK and live messages. */
-	if (!present)
-		nl_put_u32(KMQTT_A_CONN_FLAGS, KMQTT_CONN_F_RELEASE);
+	nl_put_u32(KMQTT_A_CONN_FLAGS,
+		   (present ? 0 : KMQTT_CONN_F_RELEASE) |
+		   (a->listener->disconnect_slow ? KMQTT_CONN_F_DROP_SLOW : 0));
 	nl_end(accept_done, NULL);
 	packet_buf_free(&b);
 }

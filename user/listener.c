@@ -141,6 +141,22 @@ static void readable(evutil_socket_t fd, short what, void *arg)
 
 /* ---- binding ------------------------------------------------------------ */
 
+/*
+ * Accepted sockets inherit these.  Buffers that tune themselves would hold
+ * megabytes for each client that does not read.  The kernel counts overhead
+ * too and doubles what it is told for that.
+ */
+static int set_buffers(int fd, const struct conf_listener *lst)
+{
+	int receive = lst->receive_buffer / 2, send = lst->send_buffer / 2;
+	int unsent = lst->send_buffer / 4;
+
+	return setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &receive, sizeof(receive)) ||
+	       setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &send, sizeof(send)) ||
+	       setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent)) ?
+	       -1 : 0;
+}
+
 static int set_options(int fd, const struct conf_listener *lst, int family)
 {
 	int one = 1;
@@ -154,7 +170,7 @@ static int set_options(int fd, const struct conf_listener *lst, int family)
 	    setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, lst->bind_interface,
 		       strlen(lst->bind_interface)))
 		return -1;
-	return 0;
+	return set_buffers(fd, lst);
 }
 
 /* Returns 0 or -errno. */

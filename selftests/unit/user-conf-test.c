@@ -92,6 +92,9 @@ static void test_defaults(void **state)
 	assert_int_equal(conf->listeners[0].max_connections, -1);
 	assert_int_equal(conf->listeners[0].max_qos, 2);
 	assert_int_equal(conf->listeners[0].max_topic_alias, 10);
+	assert_int_equal(conf->listeners[0].receive_buffer, 262144);
+	assert_int_equal(conf->listeners[0].send_buffer, 262144);
+	assert_false(conf->listeners[0].disconnect_slow);
 	assert_int_equal(conf->max_inflight_messages, 20);
 	assert_int_equal(conf->max_queued_messages, 1000);
 	assert_int_equal(conf->max_keepalive, 65535);
@@ -159,6 +162,9 @@ static void test_listener_options(void **state)
 				 "max_connections 10\n"
 				 "max_qos 1\n"
 				 "max_topic_alias 0\n"
+				 "receive_buffer 4096\n"
+				 "send_buffer 536870912\n"
+				 "slow_consumer disconnect\n"
 				 "mount_point a/b/\n"
 				 "use_username_as_clientid true\n"
 				 "socket_domain ipv6\n"
@@ -174,6 +180,10 @@ static void test_listener_options(void **state)
 	assert_int_equal(l[0].max_connections, 10);
 	assert_int_equal(l[0].max_qos, 1);
 	assert_int_equal(l[0].max_topic_alias, 0);
+	assert_int_equal(l[0].receive_buffer, 4096);
+	assert_int_equal(l[0].send_buffer, 536870912);
+	assert_true(l[0].disconnect_slow);
+	assert_false(l[1].disconnect_slow);
 	assert_string_equal(l[0].mount_point, "a/b/");
 	assert_true(l[0].use_username_as_clientid);
 	assert_int_equal(l[0].socket_domain, AF_INET6);
@@ -244,6 +254,9 @@ static void test_bounds(void **state)
 	bad("listener 1884\nmax_qos 3\n", 2, "from 0 to 2");
 	bad("listener 1884\nmax_connections -2\n", 2, "from -1 to");
 	bad("listener 1884\nmax_topic_alias 65536\n", 2, "from 0 to 65535");
+	bad("listener 1884\nsend_buffer 4095\n", 2, "from 4096 to 536870912");
+	bad("listener 1884\nreceive_buffer 1g\n", 2, "receive_buffer is a number");
+	bad("listener 1884\nslow_consumer keep\n", 2, "\"drop\" or \"disconnect\"");
 	bad("log_facility 8\n", 1, "from 0 to 7");
 	bad("persistent_client_expiration 3\n", 1, "for example 14d");
 	bad("persistent_client_expiration d\n", 1, "for example 14d");
