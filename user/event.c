@@ -34,11 +34,8 @@ static void part_free(void)
 	ev.open = false;
 }
 
-static void part_begin(const struct nlattr *const *tb)
+static void event_head(struct kevent *e, const struct nlattr *const *tb)
 {
-	struct kevent *e = &ev.part;
-
-	part_free();
 	e->type = nl_u8(tb[KMQTT_AE_TYPE]);
 	e->conn = nl_u64(tb[KMQTT_AE_CONN]);
 	e->number = nl_u64(tb[KMQTT_AE_NUMBER]);
@@ -51,6 +48,12 @@ static void part_begin(const struct nlattr *const *tb)
 	e->len = nl_u32(tb[KMQTT_AE_LENGTH]);
 	if (!tb[KMQTT_AE_LENGTH] && tb[KMQTT_AE_DATA])
 		e->len = mnl_attr_get_payload_len(tb[KMQTT_AE_DATA]);
+}
+
+static void part_begin(const struct nlattr *const *tb)
+{
+	part_free();
+	event_head(&ev.part, tb);
 	ev.open = true;
 }
 
@@ -77,6 +80,14 @@ static void event_attr(const struct nlattr *nest)
 	uint32_t offset;
 
 	nl_nested(nest, tb, KMQTT_AE_MAX);
+	if (!tb[KMQTT_AE_NUMBER]) {
+		/* No event of a connection: it may come between pieces of one. */
+		struct kevent e = { 0 };
+
+		event_head(&e, tb);
+		handle_event(&e);
+		return;
+	}
 	offset = nl_u32(tb[KMQTT_AE_OFFSET]);
 	if (!offset)
 		part_begin(tb);
