@@ -38,7 +38,7 @@ enum {
 	KMQTT_CB_TIMER,		/* the timer fired */
 	KMQTT_CB_CLOSE,		/* @close_req is to be looked at */
 	KMQTT_CB_BLOCKED,	/* the socket took no more; write_space clears it */
-	KMQTT_CB_VOLATILE,	/* SEAM: owes QoS 1/2 that no store holds */
+	KMQTT_CB_VOLATILE,	/* owes QoS 1/2 that no store holds */
 	KMQTT_CB_CONNACK,	/* the CONNACK is on the transmit list */
 	KMQTT_CB_DROP_SLOW,	/* disconnect it when its queue overflows */
 	KMQTT_CB_RELAY,		/* ends with the daemon */
@@ -276,7 +276,7 @@ static inline void kmqtt_conn_put(struct kmqtt_conn *conn)
 
 /*
  * So many answers may wait to be sent before reading pauses: never fewer than
- * the client may have in flight (SEAM 7.4); 3.x has no such number.
+ * the client may have in flight, or it could not go on.  3.x has no number.
  */
 static inline u32 kmqtt_answers_max(const struct kmqtt_conn *conn)
 {

@@ -422,7 +422,7 @@ static void route_opts(struct genl_info *info, struct kmqtt_route_opts *opts)
 	opts->flags &= ~KMQTT_ROUTE_F_HOLD;
 }
 
-/* HOLD enters the transmit list before the route can be seen (SEAM 5.1). */
+/* HOLD enters the transmit list before the route can be seen. */
 static int route_hold(struct kmqtt_conn *conn, const struct kmqtt_route_opts *opts)
 {
 	if (!conn || !(opts->flags & KMQTT_ROUTE_F_HELD))
@@ -1117,7 +1117,7 @@ void kmqtt_netlink_ready(struct kmqtt_net *kn, u32 portid)
 		nlmsg_free(skb);
 		return;
 	}
-	/* A lost one is made up for by ENOBUFS at the daemon (SEAM 3.2). */
+	/* A lost one is made up for by ENOBUFS at the daemon, which then pulls. */
 	genlmsg_unicast(kn->net, skb, portid);
 }
 

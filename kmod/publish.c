@@ -188,7 +188,8 @@ static bool publish_denied(struct kmqtt_conn *conn, const struct kmqtt_inbound *
 
 /*
  * Route here what can be; the daemon gets the rest.  A QoS 0 PUBLISH behind
- * an unacknowledged one with the same topic goes the same way (SEAM 2.2).
+ * an unacknowledged one with the same topic goes the same way, so
+ * that they stay in order.
  */
 static void publish_dispatch(struct kmqtt_conn *conn, struct kmqtt_inbound *in)
 {

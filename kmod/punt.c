@@ -378,7 +378,7 @@ static int events_fill(struct kmqtt_net *kn, struct sk_buff *skb)
 		/* The release of a connection neither sleeps nor takes locks. */
 		kmqtt_conn_put(conn);
 	}
-	/* One decision: nothing is uncopied, and the dump ends (SEAM 3.2). */
+	/* One decision: nothing is uncopied, and the dump ends. */
 	kn->uncopied = false;
 	return 0;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Events: what the kernel tells the daemon.  Numbered per connection, kept
- * until acknowledged, pulled by EVENTS_GET (SEAM sections 3 and 4).
+ * until acknowledged, pulled by EVENTS_GET.  The rules of this file and tx.h,
+ * and what goes wrong without them: selftests/model/README.md.
  */
 #ifndef KMQTT_PUNT_H
 #define KMQTT_PUNT_H

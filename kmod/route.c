@@ -235,7 +235,7 @@ static void inject_emit(void *arg, const struct kmqtt_fib_dest *dest)
 		.subids = dest->subids,
 	};
 
-	/* The daemon has its own messages already (SEAM 3.4). */
+	/* The daemon has its own messages already. */
 	if (dest->conn)
 		kmqtt_tx_msg(dest->conn, ctx->msg, &opts, GFP_NOWAIT);
 }

@@ -419,7 +419,7 @@ static bool rx_kept(struct kmqtt_conn *conn)
 
 /*
  * The barrier may open between the keeping of what is behind it and the next
- * read, which then sees the end first: whole frames still count (SEAM 7.2).
+ * read, which then sees the end first: what arrived before it still counts.
  */
 static bool rx_unhandled(const struct kmqtt_conn *conn)
 {
@@ -477,7 +477,7 @@ static void rx_ahead(struct kmqtt_conn *conn)
 
 /*
  * We do not read because the daemon is slow or away.  A client that waits for
- * a PINGRESP cannot know (DESIGN 3.6), but it does not wait for a short time.
+ * a PINGRESP cannot know, but it does not wait for a short time.
  */
 static void rx_paused(struct kmqtt_conn *conn)
 {

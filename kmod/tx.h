@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The transmit list of a connection: what waits to be sent, in order, and the
- * gate in it (SEAM section 5).
+ * gate in it (see punt.h for its rules).
  */
 #ifndef KMQTT_TX_H
 #define KMQTT_TX_H

@@ -72,7 +72,7 @@ static void handle_packet(const struct kevent *e)
 	p.body = e->data + p.fix.hdr_len;
 	/*
 	 * What had arrived when we asked for the close is still handled, as
-	 * far as there is a session (SEAM 7.2).
+	 * far as there is a session.
 	 */
 	if (p.c->session)
 		handle_open(&p);

@@ -498,7 +498,7 @@ void handle_connect(struct client *c, const uint8_t *data, size_t len, uint64_t 
 		accept_client(&a);
 		goto out;
 	}
-	/* Its close event wakes us (SEAM 7.3). */
+	/* Its close event wakes us. */
 	if (old->state != CLIENT_CLOSING) {
 		log_info("client %s at %s is taken over by %s", old->id, old->peer,
 			 c->peer);

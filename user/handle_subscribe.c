@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * SUBSCRIBE: routes under HOLD, SUBACK, retained messages, then the gate
- * opens (SEAM section 5).
+ * opens.
  */
 #include <errno.h>
 #include <stdlib.h>

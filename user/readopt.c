@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Re-adoption (SEAM 4.6, 4.7).
+ * Re-adoption: a new daemon takes the connections over that the kernel holds.
  */
 #include <errno.h>
 #include <stdlib.h>
