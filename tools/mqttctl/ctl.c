@@ -128,19 +128,6 @@ void ctl_cell(struct ctl_table *t, const char *fmt, ...)
 	add_cell(t, checked(text));
 }
 
-void ctl_cell_bytes(struct ctl_table *t, const void *s, size_t len)
-{
-	cJSON *json;
-
-	if (!len) {
-		ctl_cell(t, "-");
-		return;
-	}
-	json = ctl_json_bytes(s, len);
-	ctl_cell(t, "%s", cJSON_GetStringValue(json));
-	cJSON_Delete(json);
-}
-
 /* Characters, not bytes. */
 static int width(const char *s)
 {

@@ -94,8 +94,6 @@ struct ctl_table {
 /* Add one cell; it is copied and made fit for a terminal. */
 void ctl_cell(struct ctl_table *t, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
-/* The same from bytes that need not be text. */
-void ctl_cell_bytes(struct ctl_table *t, const void *s, size_t len);
 
 /* Print the table and free it; CTL_OK or CTL_ERROR. */
 int ctl_print_table(struct ctl_table *t);
