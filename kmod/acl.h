@@ -29,17 +29,27 @@ struct kmqtt_acl_rule {
 	bool pattern;
 };
 
-/* Rule sets of one namespace by id; writers hold the lock of the owner. */
+/*
+ * Rule sets of one namespace by id; lives in its struct kmqtt_net.  Writers
+ * hold kn->lock.
+ */
 struct kmqtt_acls {
 	struct xarray sets;
 };
 
+/* Start without sets; nothing can fail. */
 void kmqtt_acls_init(struct kmqtt_acls *acls);
 /* No connection may use any set any more. */
 void kmqtt_acls_destroy(struct kmqtt_acls *acls);
 
 /**
  * kmqtt_acl_set() - install or replace a rule set
+ * @acls: of the namespace
+ * @id: the daemon's number of the set
+ * @allowed: KMQTT_ACL_* that are allowed if no rule decides
+ * @rules: the rules; the first that matches decides
+ * @n: their number
+ * @extack: text of a refusal
  *
  * Copies the rules.  Connections that use the set see the new rules at once;
  * a check that began before may still use the old ones until an RCU grace
@@ -54,7 +64,9 @@ int kmqtt_acl_del(struct kmqtt_acls *acls, u32 id);
 
 /* Take a reference to set @id for a connection; NULL if there is none. */
 struct kmqtt_acl *kmqtt_acl_get(struct kmqtt_acls *acls, u32 id);
+/* Give a reference back; %NULL is allowed.  Any context. */
 void kmqtt_acl_put(struct kmqtt_acl *acl);
+/* The daemon's number of the set. */
 u32 kmqtt_acl_id(const struct kmqtt_acl *acl);
 
 /**
@@ -68,11 +80,13 @@ u32 kmqtt_acl_id(const struct kmqtt_acl *acl);
  * default.  A pattern whose %u or %c stands for a string that is empty or
  * holds '/', '+' or '#' matches nothing.  Context: under rcu_read_lock(),
  * does not sleep, no allocation.
+ * Return: true if it may.
  */
 bool kmqtt_acl_allows(const struct kmqtt_conn *conn, u32 access,
 		      const u8 *topic, u16 len);
 
 #ifdef DEBUG
+/* At module init; false, with the reason in the log, if it fails. */
 bool kmqtt_acl_selftest(void);
 #endif
 

@@ -56,6 +56,7 @@ struct kmqtt_fib_dest {
 
 typedef void (*kmqtt_fib_emit_t)(void *ctx, const struct kmqtt_fib_dest *dest);
 
+/* An empty FIB, or %NULL without memory.  Process context, may sleep. */
 struct kmqtt_fib *kmqtt_fib_create(void);
 /* All routes must be gone.  Process context, may sleep. */
 void kmqtt_fib_destroy(struct kmqtt_fib *fib);
@@ -116,6 +117,12 @@ int kmqtt_fib_lookup(struct kmqtt_fib *fib, const u8 *topic, u16 len,
 
 /**
  * struct kmqtt_route_info - a route as dumped; pointers valid in the callback
+ * @conn_id: target, 0 = daemon
+ * @filter: topic filter
+ * @share: share name or %NULL
+ * @filter_len: length of @filter
+ * @share_len: length of @share
+ * @opts: options
  */
 struct kmqtt_route_info {
 	u64 conn_id;
@@ -150,6 +157,7 @@ int kmqtt_fib_init(void);	/* module init: caches */
 void kmqtt_fib_exit(void);
 
 #ifdef DEBUG
+/* At module init; false, with the reason in the log, if it fails. */
 bool kmqtt_fib_selftest(void);
 #endif
 

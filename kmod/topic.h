@@ -39,9 +39,14 @@ int kmqtt_share_split(const __u8 **s, size_t *len, const __u8 **name, size_t *na
 
 /**
  * kmqtt_topic_matches() - does a valid filter match a valid name (4.7)
+ * @filter: Topic Filter, without $share prefix
+ * @filter_len: its length
+ * @name: Topic Name
+ * @name_len: its length
  *
  * A leading wildcard does not match a name that begins with '$'; "a/#"
  * matches "a".
+ * Return: true if it does.
  */
 bool kmqtt_topic_matches(const __u8 *filter, size_t filter_len,
 			 const __u8 *name, size_t name_len);

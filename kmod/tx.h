@@ -43,6 +43,7 @@ struct kmqtt_tx_opts {
 	u64 number;
 };
 
+/* Start with an empty list and the gate shut; nothing can fail. */
 void kmqtt_tx_init(struct kmqtt_conn *conn);
 
 /**
@@ -59,6 +60,10 @@ void kmqtt_tx_run(struct kmqtt_conn *conn, struct page *page, u8 *addr, u32 len)
 
 /**
  * kmqtt_tx_msg() - queue a message that is encoded when it is sent
+ * @conn: destination
+ * @msg: the message
+ * @opts: how this destination gets it
+ * @gfp: GFP_KERNEL, or GFP_NOWAIT under RCU
  *
  * Takes a reference to @msg.  Task context, also under rcu_read_lock().
  * Return: enum kmqtt_dest_result; routed ones count their own drops.
@@ -68,12 +73,20 @@ int kmqtt_tx_msg(struct kmqtt_conn *conn, struct kmqtt_msg *msg,
 
 /**
  * kmqtt_tx_packet() - queue ready-made bytes as an answer
+ * @conn: destination
+ * @data: whole packets, copied
+ * @len: their length
+ *
+ * Process context.
  * Return: 0 or -ENOMEM.
  */
 int kmqtt_tx_packet(struct kmqtt_conn *conn, const u8 *data, u32 len);
 
 /**
  * kmqtt_tx_prepare() - make an answer's entry without queueing it
+ * @conn: destination
+ * @data: whole packets, copied
+ * @len: their length
  *
  * For commands whose parts take effect together: everything that can fail
  * comes first.  kmqtt_tx_commit() queues it, kmqtt_tx_cancel() frees it.

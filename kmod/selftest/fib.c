@@ -16,9 +16,7 @@
 #define T_ROUNDS	1500
 #define T_ACL		1
 
-/**
- * struct t_route - a route as the oracle knows it
- */
+/* A route as the oracle knows it. */
 struct t_route {
 	bool there;
 	struct kmqtt_conn *conn;
@@ -27,12 +25,9 @@ struct t_route {
 	struct kmqtt_route_opts opts;
 };
 
-/**
- * struct t_got - what look-ups gave
- * @times: how often each connection came; the last is the daemon
- * @flags: flags of the last time
- * @n_subids: identifiers of the last time
- * @subids: the identifiers
+/*
+ * What look-ups gave, by connection, the last being the daemon: how often it
+ * came, and the flags and identifiers of the last time.
  */
 struct t_got {
 	struct t_state *t;
@@ -42,9 +37,7 @@ struct t_got {
 	u32 subids[T_CONNS + 1][KMQTT_SUBIDS_MAX];
 };
 
-/**
- * struct t_state - the test
- */
+/* The test. */
 struct t_state {
 	struct kmqtt_fib *fib;
 	struct kmqtt_acls acls;
@@ -690,6 +683,7 @@ static bool __init t_case_evict(struct t_state *t)
  * @held: of them HELD
  * @stop: refuse the route after this many
  * @filter: of the last route
+ * @share: of the last route
  */
 struct t_dump {
 	u32 n;

@@ -390,6 +390,7 @@ enum kmqtt_event_type {
 /**
  * enum kmqtt_close_cause - why a connection ended
  *
+ * @KMQTT_CLOSE_NONE: it has not
  * @KMQTT_CLOSE_DISCONNECT: the client sent DISCONNECT (see A_REASON)
  * @KMQTT_CLOSE_EOF: the client closed without DISCONNECT
  * @KMQTT_CLOSE_ERROR: socket error
@@ -469,7 +470,7 @@ enum kmqtt_conn_state {
 #define KMQTT_ROUTE_F_RETAIN_AS_PUBLISHED (1U << 1)
 #define KMQTT_ROUTE_F_RH_MASK		(3U << 2)	/* Retain Handling, kept for the daemon */
 #define KMQTT_ROUTE_F_RH_SHIFT		2
-#define KMQTT_ROUTE_F_HOLD		(1U << 4)	/* ROUTE_ADD: shut the gate first; also if refused */
+#define KMQTT_ROUTE_F_HOLD		(1U << 4)	/* ROUTE_ADD: gate shut, even if refused */
 #define KMQTT_ROUTE_F_HELD		(1U << 5)	/* ROUTE_GET: not yet released */
 
 /* KMQTT_A_MSG_FLAGS */
