@@ -36,6 +36,10 @@ struct acl_rule {
 
 /**
  * struct acl_rules - the content of a rule set, immutable
+ *
+ * Lifetime: until kmqtt_acl_set() replaces it, or that of its set; freed
+ * after a grace period.
+ *
  * @rcu: for the deferred free
  * @allowed: KMQTT_ACL_* allowed if no rule decides
  * @n: number of rules

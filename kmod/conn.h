@@ -24,7 +24,7 @@ struct kmqtt_worker;
 
 #define KMQTT_ANSWERS_MAX	8192U
 
-/* A string of a connection, immutable once published. */
+/* A string of a connection, immutable once published; freed with it. */
 struct kmqtt_str {
 	u16 len;
 	u8 *data;
@@ -260,8 +260,10 @@ struct kmqtt_conn {
 	u64 cs[KMQTT_CS_MAX + 1];
 };
 
+/* For kref_put(): nobody but RCU readers has the connection any more. */
 void kmqtt_conn_release(struct kref *ref);
 
+/* The caller has a reference, or found @conn under a lock that holds one. */
 static inline struct kmqtt_conn *kmqtt_conn_get(struct kmqtt_conn *conn)
 {
 	kref_get(&conn->ref);
@@ -339,7 +341,9 @@ void kmqtt_conn_kick(struct kmqtt_conn *conn, unsigned int bit);
 /* One turn, by the worker that owns the connection. */
 void kmqtt_conn_turn(struct kmqtt_conn *conn);
 
+/* Module init: 0 or -ENOMEM. */
 int kmqtt_conn_init(void);
+/* Module exit; waits for what RCU still frees. */
 void kmqtt_conn_exit(void);
 
 #endif /* KMQTT_CONN_H */

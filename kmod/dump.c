@@ -221,6 +221,7 @@ int kmqtt_nl_conn_dump(struct sk_buff *skb, struct netlink_callback *cb)
 	return skb->len ?: err;
 }
 
+/* What the walk of a route dump hands to its callback; lives for one call. */
 struct route_dump {
 	struct sk_buff *skb;
 	struct netlink_callback *cb;

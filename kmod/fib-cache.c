@@ -28,6 +28,7 @@ static LIST_HEAD(cache_list);
 static DEFINE_SPINLOCK(cache_lock);
 static struct shrinker *cache_shrinker;
 
+/* What an entry is found by; lives for one look-up. */
 struct cache_key {
 	const u8 *topic;
 	u32 hash;

@@ -143,6 +143,7 @@ struct kmqtt_cache {
 	struct list_head caches;
 };
 
+/* An empty cache that remembers nothing yet; 0 or -errno of rhashtable_init(). */
 int kmqtt_cache_init(struct kmqtt_cache *cache);
 /* There must be no readers. */
 void kmqtt_cache_destroy(struct kmqtt_cache *cache);
@@ -211,6 +212,7 @@ void kmqtt_cache_insert(struct kmqtt_cache *cache,
 /* Free an entry that was not inserted. */
 void kmqtt_cache_free(struct kmqtt_cache_entry *entry);
 
+/* Module init: the shrinker; 0 or -ENOMEM. */
 int kmqtt_cache_module_init(void);
 void kmqtt_cache_module_exit(void);
 

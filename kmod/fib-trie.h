@@ -104,6 +104,7 @@ struct kmqtt_trie {
 
 struct kmqtt_route_key;
 
+/* An empty trie whose changes @mutex guards; 0 or -errno. */
 int kmqtt_trie_init(struct kmqtt_trie *trie, struct mutex *mutex);
 /* The trie must be empty and without readers. */
 void kmqtt_trie_destroy(struct kmqtt_trie *trie);

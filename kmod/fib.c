@@ -78,6 +78,7 @@ struct kmqtt_fib_route {
 /**
  * struct kmqtt_members - the routes of a share group
  *
+ * Lifetime: that of the group's node, or until a larger one takes its place.
  * Grows by copying; a member that leaves is replaced by the last.  A reader
  * with an old @n finds behind the new one what was there before, which is
  * freed no sooner than after a grace period that began later than the reader.
@@ -96,6 +97,9 @@ struct kmqtt_members {
 
 /**
  * struct kmqtt_fib - the FIB of one namespace
+ *
+ * Lifetime: that of the namespace's struct kmqtt_net.
+ *
  * @mutex: guards everything that is not the cache's.  Inside of kn->lock,
  *	outside of nothing; conn->routes and routes_closed are under it too.
  * @trie: topic filters
@@ -300,6 +304,7 @@ struct kmqtt_match {
 	u32 live;
 };
 
+/* Matches beyond the first few; lives for one look-up. */
 struct kmqtt_match_chunk {
 	struct kmqtt_match_chunk *next;
 	struct kmqtt_match match[];

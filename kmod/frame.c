@@ -188,6 +188,7 @@ bool kmqtt_utf8_valid(const __u8 *s, size_t len)
 	return true;
 }
 
+/* Data types of properties (MQTT 5.0 section 1.5). */
 enum prop_form {
 	FORM_NONE,
 	FORM_BYTE,

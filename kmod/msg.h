@@ -94,12 +94,14 @@ struct kmqtt_msg_src {
 struct kmqtt_msg *kmqtt_msg_new(struct kmqtt_net *kn,
 				const struct kmqtt_msg_src *src, gfp_t gfp);
 
+/* The caller has a reference.  Any context. */
 static inline struct kmqtt_msg *kmqtt_msg_get(struct kmqtt_msg *msg)
 {
 	refcount_inc(&msg->ref);
 	return msg;
 }
 
+/* %NULL is allowed.  Process context that may sleep. */
 void kmqtt_msg_put(struct kmqtt_msg *msg);
 
 /* Seconds of Message Expiry left; false if it has expired. */

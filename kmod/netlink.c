@@ -33,6 +33,7 @@ struct kmqtt_stage {
 	struct list_head pieces;
 };
 
+/* A piece; lives as long as the struct kmqtt_stage it is linked in. */
 struct stage_piece {
 	struct list_head node;
 	u32 len;
@@ -40,7 +41,8 @@ struct stage_piece {
 };
 
 /*
- * struct done_work - a completion that waits for an RCU grace period
+ * A completion that waits for an RCU grace period; from its command until the
+ * work has run, which the end of the namespace waits for.
  */
 struct done_work {
 	struct rcu_work work;
@@ -768,9 +770,7 @@ static const struct nla_policy dest_policy[KMQTT_AD_MAX + 1] = {
 	[KMQTT_AD_SUBID] = NLA_POLICY_MIN(NLA_U32, 1),
 };
 
-/*
- * struct dest - a destination as parsed
- */
+/* A destination as parsed; one per command, used for each in turn. */
 struct dest {
 	u64 conn;
 	u32 flags;

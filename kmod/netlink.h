@@ -16,9 +16,13 @@ extern struct genl_family kmqtt_genl_family;
 void kmqtt_netlink_ready(struct kmqtt_net *kn, u32 portid);
 /* Tell the monitor group of a connection; may sleep. */
 void kmqtt_netlink_monitor(struct kmqtt_conn *conn, u8 type, u8 cause);
-/* Drop the pieces of an unfinished DELIVER or INJECT; under kn->lock. */
+/*
+ * Drop the pieces of an unfinished DELIVER or INJECT.  Under kn->lock, or at the
+ * end of the namespace, when no command can come any more.
+ */
 void kmqtt_stage_free(struct kmqtt_net *kn);
 
+/* Module init, last: commands come from now on.  0 or -errno. */
 int kmqtt_netlink_init(void);
 void kmqtt_netlink_exit(void);
 

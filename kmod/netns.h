@@ -112,8 +112,10 @@ struct kmqtt_net {
 /* Completions, the daemon's death, the grace time. */
 extern struct workqueue_struct *kmqtt_wq;
 
+/* State of a namespace that the caller keeps alive; takes no reference. */
 struct kmqtt_net *kmqtt_net_get(const struct net *net);
 
+/* Value of a parameter, without a lock: it may change at any time. */
 static inline s64 kmqtt_param(const struct kmqtt_net *kn, enum kmqtt_param p)
 {
 	return READ_ONCE(kn->params[p]);
@@ -139,7 +141,9 @@ void kmqtt_net_owner_released(struct kmqtt_net *kn, u32 portid);
 /* A daemon has bound: stop the grace time.  Under kn->lock. */
 void kmqtt_net_owner_bound(struct kmqtt_net *kn);
 
+/* Module init: existing namespaces too.  0 or -errno. */
 int kmqtt_netns_init(void);
+/* Module exit: closes all connections and waits for their end. */
 void kmqtt_netns_exit(void);
 
 #endif /* KMQTT_NETNS_H */

@@ -11,6 +11,10 @@
 
 /**
  * struct kmqtt_alias - the Topic Name an alias of a client stands for
+ *
+ * Lifetime: until the client sets the alias anew, or its connection is
+ * detached.  Worker only.
+ *
  * @len: length of @topic
  * @topic: as the client sent it
  */

@@ -63,6 +63,7 @@ void kmqtt_event_free(struct kmqtt_net *kn, struct kmqtt_event *e)
 /* Under kn->ev_lock. */
 static void event_mark_pending(struct kmqtt_conn *conn)
 {
+	lockdep_assert_held(&conn->kn->ev_lock);
 	if (list_empty(&conn->ev.pending)) {
 		/* kn->pending holds it until the dump has seen all events. */
 		kmqtt_conn_get(conn);
@@ -131,8 +132,11 @@ void kmqtt_event_done(struct kmqtt_net *kn, struct kmqtt_done *done, int error)
 }
 
 /* Take @e off its list; under kn->ev_lock. */
-static void event_unlink(struct kmqtt_conn_events *ev, struct kmqtt_event *e)
+static void event_unlink(struct kmqtt_conn *conn, struct kmqtt_event *e)
 {
+	struct kmqtt_conn_events *ev = &conn->ev;
+
+	lockdep_assert_held(&conn->kn->ev_lock);
 	if (ev->next == e) {
 		ev->next = list_is_last(&e->node, &ev->list) ?
 			NULL : list_next_entry(e, node);
@@ -162,7 +166,7 @@ bool kmqtt_event_ack(struct kmqtt_conn *conn, u64 number)
 		if (e->number > number)
 			break;
 		closed |= e->type == KMQTT_EV_CLOSE;
-		event_unlink(ev, e);
+		event_unlink(conn, e);
 		list_add_tail(&e->node, &dead);
 	}
 	ev->acked = max(ev->acked, number);
@@ -337,6 +341,7 @@ static int events_put_conn(struct sk_buff *skb, struct kmqtt_conn *conn)
 	struct kmqtt_conn_events *ev = &conn->ev;
 	int err;
 
+	lockdep_assert_held(&conn->kn->ev_lock);
 	while (ev->next) {
 		err = event_put(skb, conn, ev->next, &ev->next_off);
 		if (err == -EAGAIN)
@@ -363,6 +368,7 @@ static int events_fill(struct kmqtt_net *kn, struct sk_buff *skb)
 	struct kmqtt_conn *conn, *tmp;
 	int err;
 
+	lockdep_assert_held(&kn->ev_lock);
 	list_for_each_entry_safe(done, dtmp, &kn->done, node) {
 		err = event_put_done(skb, done);
 		if (err)

@@ -94,6 +94,7 @@ struct kmqtt_done {
 	int error;
 };
 
+/* Start without events; nothing can fail. */
 void kmqtt_events_init(struct kmqtt_conn_events *ev);
 
 /**
@@ -111,6 +112,7 @@ void kmqtt_events_init(struct kmqtt_conn_events *ev);
 struct kmqtt_event *kmqtt_event_alloc(struct kmqtt_conn *conn, u8 type,
 				      const u8 *head, u32 head_len,
 				      const u8 *data, u32 len, gfp_t gfp);
+/* Free and uncharge an event that is on no list; %NULL is allowed. */
 void kmqtt_event_free(struct kmqtt_net *kn, struct kmqtt_event *e);
 
 /*

@@ -13,7 +13,7 @@
 /* Larger frames become messages of their own instead of pinning arenas. */
 #define RUN_MAX		(KMQTT_ARENA_SIZE / 4)
 
-/* A frame in an arena page. */
+/* A frame in an arena page, which it holds a reference to for one look-up. */
 struct route_run {
 	struct page *page;
 	u8 *addr;

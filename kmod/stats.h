@@ -7,7 +7,7 @@
 #include <linux/types.h>
 #include "uapi/kmqtt.h"
 
-/* Counters; their names are in stats.c. */
+/* Counters; their names are in stats.c, their meaning in mqttctl(8). */
 enum kmqtt_stat {
 	KMQTT_STAT_BYTES_RX,
 	KMQTT_STAT_BYTES_TX,

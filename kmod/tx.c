@@ -15,6 +15,7 @@
 #define TX_VECS		32
 #define TX_ROUNDS	64	/* sendmsg calls of one turn, for fairness */
 
+/* What an entry is made of. */
 enum entry_kind {
 	ENTRY_RUN,
 	ENTRY_MSG,
@@ -205,6 +206,7 @@ static bool tx_merge(struct kmqtt_conn *conn, struct page *page, u8 *addr, u32 l
 	struct kmqtt_tx *tx = &conn->tx;
 	struct kmqtt_entry *e;
 
+	lockdep_assert_held(&tx->lock);
 	if (list_empty(&tx->queue))
 		return false;
 	e = list_last_entry(&tx->queue, struct kmqtt_entry, node);
@@ -367,6 +369,7 @@ static int tx_msg_admit(struct kmqtt_conn *conn, struct kmqtt_entry *e,
 {
 	struct kmqtt_tx *tx = &conn->tx;
 
+	lockdep_assert_held(&tx->lock);
 	if (conn->state == KMQTT_STATE_CLOSED)
 		return KMQTT_DEST_GONE;
 	if (opts->number && opts->number <= tx->last_deliver)

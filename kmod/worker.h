@@ -53,6 +53,7 @@ struct kmqtt_worker {
  */
 bool kmqtt_arena_room(struct kmqtt_arena *arena, u32 want, gfp_t gfp);
 
+/* First free byte; after kmqtt_arena_room(). */
 static inline u8 *kmqtt_arena_at(const struct kmqtt_arena *arena)
 {
 	return (u8 *)page_address(arena->page) + arena->off;
@@ -60,11 +61,14 @@ static inline u8 *kmqtt_arena_at(const struct kmqtt_arena *arena)
 
 /* The worker with the fewest connections; counts one more for it. */
 struct kmqtt_worker *kmqtt_worker_assign(void);
+/* The same backwards, when the connection has been detached. */
 void kmqtt_worker_unassign(struct kmqtt_worker *w);
 /* Put @conn, with a reference, on the ready list of its worker.  Any context. */
 void kmqtt_worker_queue(struct kmqtt_conn *conn);
 
+/* Module init: one worker for each CPU that is online.  0 or -errno. */
 int kmqtt_workers_init(void);
+/* Module exit: there are no connections any more. */
 void kmqtt_workers_exit(void);
 
 #endif /* KMQTT_WORKER_H */
