@@ -22,7 +22,7 @@ STATE = os.path.join(VM_CACHE, "gateway")
 AGENT_PORT = 8
 DEFAULT_CONF = "listener 1883\nallow_anonymous true\n"
 STDIN, STDOUT, STDERR, EXIT = range(4)
-START_LIMIT = 120
+START_LIMIT = 240
 STOP_LIMIT = 15
 # MQTT 3.1.1 CONNECT without a client id: any CONNACK shows a broker.
 CONNECT = bytes.fromhex("100c00044d5154540402003c0000")
@@ -233,6 +233,8 @@ def say_next(notes, port):
 def fail(process, reason, follower):
     if not follower.out:
         sys.stderr.write(log_text("broker.log").split(follower.token)[0])
+    if process.poll() is None:  # the guest hangs: where?
+        sys.stderr.write("".join(log_text("console.log").splitlines(keepends=True)[-5:]))
     qemu.stop(process)
     print("make run: %s (console: %s)" % (reason, state_file("console.log")), file=sys.stderr)
     return 1
