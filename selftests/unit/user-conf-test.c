@@ -7,41 +7,22 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "unit.h"
+#include "folder.h"
 
 #include "conf-table.h"
 #include "conf.h"
 
-#define FOLDER	"/tmp/kmqtt-conf-XXXXXX"
-
-/* mkdtemp() fills the X in. */
-static char *folder;
 static char path[64];
-
-/* What the last load() reported. */
-static char *report;
-
-static void write_file(const char *name, const char *text)
-{
-	FILE *f = fopen(name, "w");
-
-	assert_non_null(f);
-	fputs(text, f);
-	assert_int_equal(fclose(f), 0);
-}
 
 static struct conf *load(const char *text)
 {
 	struct conf *conf;
-	size_t size;
 	FILE *f;
 
-	free(report);
-	report = NULL;
 	write_file(path, text);
-	f = open_memstream(&report, &size);
+	f = report_begin();
 	conf = conf_load(path, 0, f);
-	fclose(f);
+	report_end(f);
 	return conf;
 }
 
@@ -58,15 +39,9 @@ static struct conf *good(const char *text)
 /* The text is refused at @line with words that contain @what. */
 static void bad(const char *text, unsigned int line, const char *what)
 {
-	struct conf *conf = load(text);
-	char begin[128];
-
-	snprintf(begin, sizeof(begin), "%s:%u: ", path, line);
-	if (conf)
+	if (load(text))
 		fail_msg("accepted: %s", text);
-	if (!strstr(report, begin) || !strstr(report, what))
-		fail_msg("\"%s\" gives \"%s\", not \"%s...%s\"", text, report,
-			 begin, what);
+	report_has(path, line, what, text);
 }
 
 static unsigned int count_lines(const char *s)
@@ -525,21 +500,7 @@ static void test_table(void **state)
 
 static int setup(void **state)
 {
-	folder = strdup(FOLDER);
-	if (!folder || !mkdtemp(folder))
-		return -1;
-	snprintf(path, sizeof(path), "%s/mqttd.conf", folder);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	char command[96];
-
-	free(report);
-	snprintf(command, sizeof(command), "rm -rf %s", folder);
-	free(folder);
-	return system(command);
+	return folder_setup(path, sizeof(path), "mqttd.conf");
 }
 
 int main(void)
@@ -568,5 +529,5 @@ int main(void)
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, setup, folder_teardown);
 }

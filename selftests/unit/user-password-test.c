@@ -5,17 +5,12 @@
  */
 #include <unistd.h>
 
-#include "unit.h"
+#include "folder.h"
 
 #include "conf.h"
 #include "password.h"
 
-#define FOLDER	"/tmp/kmqtt-password-XXXXXX"
-
-/* mkdtemp() fills the X in. */
-static char *folder;
 static char path[64];
-static char *report;
 
 /*
  * Written by mosquitto_passwd 2.0.11 for user "alice", password "secret"; with
@@ -31,31 +26,18 @@ static char *report;
 static struct password_file *load(const char *name)
 {
 	struct password_file *file;
-	size_t size;
-	FILE *f;
+	FILE *f = report_begin();
 
-	free(report);
-	report = NULL;
-	f = open_memstream(&report, &size);
 	file = password_file_load(name, f);
-	fclose(f);
+	report_end(f);
 	return file;
-}
-
-static void write_file(const char *text)
-{
-	FILE *f = fopen(path, "w");
-
-	assert_non_null(f);
-	fputs(text, f);
-	assert_int_equal(fclose(f), 0);
 }
 
 static struct password_file *good(const char *text)
 {
 	struct password_file *file;
 
-	write_file(text);
+	write_file(path, text);
 	file = load(path);
 	assert_string_equal(report, "");
 	assert_non_null(file);
@@ -64,16 +46,10 @@ static struct password_file *good(const char *text)
 
 static void bad(const char *text, unsigned int line, const char *what)
 {
-	struct password_file *file;
-	char begin[96];
-
-	write_file(text);
-	snprintf(begin, sizeof(begin), "%s:%u: ", path, line);
-	file = load(path);
-	if (file)
+	write_file(path, text);
+	if (load(path))
 		fail_msg("accepted: %s", text);
-	if (!strstr(report, begin) || !strstr(report, what))
-		fail_msg("\"%s\" gives \"%s\"", text, report);
+	report_has(path, line, what, text);
 }
 
 static bool check(const struct password_file *file, const char *user,
@@ -200,12 +176,9 @@ static void use(const char *text)
 {
 	char name[80];
 	struct conf *conf;
-	FILE *f;
 
 	snprintf(name, sizeof(name), "%s/mqttd.conf", folder);
-	f = fopen(name, "w");
-	fputs(text, f);
-	fclose(f);
+	write_file(name, text);
 	conf = conf_load(name, 0, stderr);
 	assert_non_null(conf);
 	assert_int_equal(password_setup(conf, stderr), 0);
@@ -222,7 +195,7 @@ static void test_listeners(void **state)
 {
 	char text[256];
 
-	write_file(LINE7 "\n");
+	write_file(path, LINE7 "\n");
 	snprintf(text, sizeof(text),
 		 "per_listener_settings true\nlistener 1\npassword_file %s\n"
 		 "listener 2\nallow_anonymous true\nlistener 3\npassword_file %s\n"
@@ -252,10 +225,10 @@ static void test_broken_reload(void **state)
 	char text[128];
 	FILE *null = fopen("/dev/null", "w");
 
-	write_file(LINE6 "\n");
+	write_file(path, LINE6 "\n");
 	snprintf(text, sizeof(text), "listener 1\npassword_file %s\n", path);
 	use(text);
-	write_file("alice:nonsense\n");
+	write_file(path, "alice:nonsense\n");
 	assert_int_equal(password_setup(conf_get(), null), -1);
 	assert_true(ask(0, "alice", "secret"));
 	fclose(null);
@@ -265,21 +238,7 @@ static void test_broken_reload(void **state)
 
 static int setup(void **state)
 {
-	folder = strdup(FOLDER);
-	if (!folder || !mkdtemp(folder))
-		return -1;
-	snprintf(path, sizeof(path), "%s/passwords", folder);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	char command[96];
-
-	free(report);
-	snprintf(command, sizeof(command), "rm -rf %s", folder);
-	free(folder);
-	return system(command);
+	return folder_setup(path, sizeof(path), "passwords");
 }
 
 int main(void)
@@ -296,5 +255,5 @@ int main(void)
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, setup, folder_teardown);
 }
