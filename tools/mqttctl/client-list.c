@@ -17,10 +17,8 @@ static int print(const cJSON *list)
 	};
 	struct ctl_table t = { .n_cols = 13, .right = 0x1fc1 };
 	const cJSON *conn;
-	unsigned int i;
 
-	for (i = 0; i < t.n_cols; i++)
-		ctl_cell(&t, "%s", heads[i]);
+	ctl_heads(&t, heads);
 	cJSON_ArrayForEach(conn, list) {
 		const cJSON *stats = cJSON_GetObjectItemCaseSensitive(conn, "stats");
 
@@ -52,10 +50,5 @@ int cmd_client_list(char **args)
 		status = nl_run(nl, collect, list);
 	}
 	nl_close(nl);
-	if (!status && ctl_options.json)
-		return ctl_print_json(list);
-	if (!status)
-		status = print(list);
-	cJSON_Delete(list);
-	return status;
+	return ctl_finish(status, list, print);
 }

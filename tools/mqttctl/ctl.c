@@ -101,11 +101,16 @@ const char *ctl_string(const cJSON *obj, const char *name)
 
 /* ---- tables ------------------------------------------------------------- */
 
-static void add_cell(struct ctl_table *t, char *text)
+void ctl_cell(struct ctl_table *t, const char *fmt, ...)
 {
-	char *p;
+	va_list ap;
+	char *text, *p;
 
-	for (p = text; *p; p++)
+	va_start(ap, fmt);
+	if (vasprintf(&text, fmt, ap) < 0)
+		text = NULL;
+	va_end(ap);
+	for (p = checked(text); *p; p++)
 		if ((unsigned char)*p < ' ' || *p == 0x7f)
 			*p = '?';
 	if (t->n_cells == t->room) {
@@ -116,16 +121,12 @@ static void add_cell(struct ctl_table *t, char *text)
 	t->cells[t->n_cells++] = text;
 }
 
-void ctl_cell(struct ctl_table *t, const char *fmt, ...)
+void ctl_heads(struct ctl_table *t, const char * const *heads)
 {
-	va_list ap;
-	char *text;
+	unsigned int i;
 
-	va_start(ap, fmt);
-	if (vasprintf(&text, fmt, ap) < 0)
-		text = NULL;
-	va_end(ap);
-	add_cell(t, checked(text));
+	for (i = 0; i < t->n_cols; i++)
+		ctl_cell(t, "%s", heads[i]);
 }
 
 /* Characters, not bytes. */
@@ -164,4 +165,14 @@ int ctl_print_table(struct ctl_table *t)
 	free(t->cells);
 	free(widths);
 	return finish_output();
+}
+
+int ctl_finish(int status, cJSON *list, int (*print)(const cJSON *list))
+{
+	if (!status && ctl_options.json)
+		return ctl_print_json(list);
+	if (!status)
+		status = print(list);
+	cJSON_Delete(list);
+	return status;
 }

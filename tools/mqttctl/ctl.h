@@ -95,8 +95,21 @@ struct ctl_table {
 void ctl_cell(struct ctl_table *t, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* Add a row of headings, one for each column. */
+void ctl_heads(struct ctl_table *t, const char * const *heads);
+
 /* Print the table and free it; CTL_OK or CTL_ERROR. */
 int ctl_print_table(struct ctl_table *t);
+
+/**
+ * ctl_finish - end a subcommand that collected a list
+ * @status: of the collecting
+ * @list: the list; freed
+ * @print: prints it as a table; returns an exit status
+ *
+ * Return: @status if that is an error, else that of printing.
+ */
+int ctl_finish(int status, cJSON *list, int (*print)(const cJSON *list));
 
 /* A JSON string of bytes that need not be text: what is no UTF-8 is replaced. */
 cJSON *ctl_json_bytes(const void *s, size_t len);

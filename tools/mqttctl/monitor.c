@@ -20,13 +20,6 @@ static const char *event_name(uint8_t type)
 	return "unknown";
 }
 
-/* Which of two places the kernel used for what it says of the event. */
-static const struct nlattr *either(const struct nlattr *a,
-				   const struct nlattr *b)
-{
-	return a ? a : b;
-}
-
 static cJSON *event_json(struct nlattr **attrs)
 {
 	struct nlattr *ev[KMQTT_AE_MAX + 1];
@@ -39,8 +32,7 @@ static cJSON *event_json(struct nlattr **attrs)
 	type = nl_u8(ev[KMQTT_AE_TYPE]);
 	cJSON_AddNumberToObject(obj, "time", time(NULL));
 	cJSON_AddStringToObject(obj, "event", event_name(type));
-	cJSON_AddNumberToObject(obj, "conn",
-				nl_u64(either(attrs[KMQTT_A_CONN], ev[KMQTT_AE_CONN])));
+	cJSON_AddNumberToObject(obj, "conn", nl_u64(attrs[KMQTT_A_CONN]));
 	a = attrs[KMQTT_A_PEER];
 	if (a) {
 		const char *peer = mnl_attr_get_payload(a);
@@ -54,11 +46,9 @@ static cJSON *event_json(struct nlattr **attrs)
 		cJSON_AddItemToObject(obj, "client_id",
 				      ctl_json_bytes(mnl_attr_get_payload(a), len));
 	if (type == KMQTT_EV_MON_CLOSE) {
-		a = either(attrs[KMQTT_A_CAUSE], ev[KMQTT_AE_CAUSE]);
-		cJSON_AddStringToObject(obj, "cause", conn_cause_name(nl_u8(a)));
-		a = either(attrs[KMQTT_A_REASON], ev[KMQTT_AE_REASON]);
-		if (a)
-			cJSON_AddNumberToObject(obj, "reason", nl_u8(a));
+		cJSON_AddStringToObject(obj, "cause",
+					conn_cause_name(nl_u8(ev[KMQTT_AE_CAUSE])));
+		cJSON_AddNumberToObject(obj, "reason", nl_u8(ev[KMQTT_AE_REASON]));
 	}
 	return obj;
 }

@@ -25,10 +25,8 @@ static int print(const cJSON *list)
 	};
 	struct ctl_table t = { .n_cols = 7, .right = 0x39 };
 	const cJSON *route;
-	unsigned int i;
 
-	for (i = 0; i < t.n_cols; i++)
-		ctl_cell(&t, "%s", heads[i]);
+	ctl_heads(&t, heads);
 	cJSON_ArrayForEach(route, list) {
 		if (conn_number(route))
 			ctl_cell(&t, "%.0f", ctl_number(route, "conn"));
@@ -53,10 +51,5 @@ int cmd_route_list(char **args)
 	if (nl)
 		status = route_list(nl, 0, list);
 	nl_close(nl);
-	if (!status && ctl_options.json)
-		return ctl_print_json(list);
-	if (!status)
-		status = print(list);
-	cJSON_Delete(list);
-	return status;
+	return ctl_finish(status, list, print);
 }
