@@ -60,6 +60,8 @@ struct client_unsub {
  * @connect_event: number of its event
  * @wait_id: client id it waits for
  * @unsub: UNSUBSCRIBE in progress
+ * @receive_max: Receive Maximum it was told
+ * @unreleased: QoS 2 messages of this connection that wait for PUBREL
  * @connected_at: wall clock, seconds
  * @session_expiry: as asked for in CONNECT
  * @adopted: accepted by an earlier daemon
@@ -90,6 +92,7 @@ struct client {
 	uint32_t session_expiry;
 	uint16_t keepalive;
 	uint16_t receive_max;
+	uint16_t unreleased;
 	bool adopted;
 	bool full;
 	bool live_full;

@@ -30,6 +30,8 @@ static uint8_t ack_step(const struct packet *p, uint16_t packet_id, uint8_t reas
 			*answer_reason = KMQTT_RC_PACKET_ID_NOT_FOUND;
 		return KMQTT_PUBREL;
 	case KMQTT_PUBREL:
+		if (p->c->unreleased)
+			p->c->unreleased--;
 		/* An earlier daemon may have known the packet id. */
 		if (!session_inbound_del(s, packet_id) && !p->c->adopted)
 			*answer_reason = KMQTT_RC_PACKET_ID_NOT_FOUND;

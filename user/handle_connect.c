@@ -467,6 +467,7 @@ static void accept_client(struct attempt *a)
 	c->will = a->will;
 	a->will = NULL;
 	c->keepalive = a->keepalive;
+	c->receive_max = our_receive_max();
 	c->session_expiry = a->p.session_expiry;
 	c->connected_at = (uint64_t)time(NULL);
 	s->expiry = choose_expiry(&a->p);

@@ -54,6 +54,14 @@ static void publish_acked(const struct packet *p, const struct kmqtt_publish *pu
 		deliver_answer(&a);
 		return;
 	}
+	/* Only 5.0 was told (3.3.4).  QoS 1 is answered as soon as it is read. */
+	if (pub->qos == 2 && p->c->protocol == KMQTT_V5) {
+		if (p->c->unreleased >= p->c->receive_max) {
+			client_fault(p->c, p->ev->number, KMQTT_RC_RECEIVE_MAX_EXCEEDED);
+			return;
+		}
+		p->c->unreleased++;
+	}
 	publish_match(m, s, &dests);
 	if (pub->qos == 1 && !dests.n)
 		reason = KMQTT_RC_NO_MATCHING_SUBSCRIBERS;

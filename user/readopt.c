@@ -81,6 +81,7 @@ static void adopt_session(struct takeover *t, struct client *c,
 	c->session_expiry = cookie.connect_expiry;
 	c->connected_at = cookie.connected_at;
 	c->keepalive = nl_u16(tb[KMQTT_A_KEEPALIVE]);
+	c->receive_max = nl_u16(tb[KMQTT_A_RECEIVE_MAX]);
 	adopt_will(c, tb[KMQTT_A_WILL], &cookie);
 	session_online(s, c);
 }
