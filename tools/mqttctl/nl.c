@@ -15,7 +15,9 @@
 
 #include "ctl.h"
 
-#define BUFFER	65536	/* holds any message that a dump's skb can */
+#define REQUEST	65536
+/* A connection alone may have a client id, user name and identity of 64 KB. */
+#define ANSWER	(256 * 1024)
 #define TIMEOUT_S 10	/* for an answer of the kernel */
 
 /**
@@ -34,8 +36,8 @@ struct nl {
 	uint32_t monitor;
 	uint32_t seq;
 	const struct nlmsghdr *answer;
-	char out[BUFFER];
-	char in[BUFFER];
+	char out[REQUEST];
+	char in[ANSWER];
 };
 
 /* ---- errors ------------------------------------------------------------- */
