@@ -213,11 +213,15 @@ class Client:
     """One connection.  Packets are bytes, exactly as they are on the wire."""
 
     def __init__(self, version=V311, client_id=None, port=PORT, join=True, host="127.0.0.1",
-                 **options):
+                 rcvbuf=None, **options):
         self.version = version
         self.id = new_id() if client_id is None else client_id
         self.buffer = bytearray()
-        self.sock = socket.create_connection((host, port), TIMEOUT)
+        self.sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+        if rcvbuf:                              # before connect, or the window is larger
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
+        self.sock.settimeout(TIMEOUT)
+        self.sock.connect((host, port))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.present = None
         self.properties = {}
@@ -253,6 +257,13 @@ class Client:
     def send(self, data):
         self.sock.settimeout(TIMEOUT * 3)
         self.sock.sendall(data)
+
+    def send_quietly(self, data):
+        """Send to a connection that may be gone."""
+        try:
+            self.send(data)
+        except OSError:
+            pass
 
     def read(self, timeout=TIMEOUT):
         """The next packet, whole."""
