@@ -58,7 +58,7 @@
  *	A_CONN: opens the gate and clears HELD of its routes.
  * @KMQTT_CMD_CONN_GET: do: one connection (A_CONN); dump: all.  Reply: the
  *	attributes of CONN_ACCEPT, A_CONN, A_STATE, A_LAST_EVENT (acknowledged),
- *	A_LAST_DELIVER, A_CONN_FLAGS (VOLATILE, GATE_SHUT …), A_CONN_STATS and
+ *	A_LAST_DELIVER, A_CONN_FLAGS (VOLATILE, GATE_SHUT ...), A_CONN_STATS and
  *	for the owner A_WILL.
  * @KMQTT_CMD_ROUTE_ADD: [owner] A_FILTER goes to A_CONN (0 = the daemon).
  *	Optional A_ROUTE_FLAGS, A_MAX_QOS, A_SUBID, A_SHARE (group name).

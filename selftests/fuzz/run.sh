@@ -57,7 +57,9 @@ run() { # NAME
 
 	mkdir -p "$corpus"
 	while read -r kind bytes; do
-		[ "fuzz-$kind" != "$1" ] || printf '%b' "${bytes//\\/\\0}" >"$corpus/seed-$((n++))"
+		[ "fuzz-$kind" = "$1" ] || continue
+		printf '%b' "${bytes//\\/\\0}" >"$corpus/seed-$n"
+		n=$((n + 1))
 	done < <(seeds)
 	timeout -k 5 $((seconds + 60)) "$out/$1" -max_total_time="$seconds" -max_len=4096 \
 		-timeout=5 -rss_limit_mb=1024 -print_final_stats=1 \
