@@ -10,12 +10,7 @@ import re
 import subprocess
 import sys
 
-TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-
-
-def read(path):
-    with open(os.path.join(TOP, path), encoding="utf-8") as f:
-        return f.read()
+from tap import TOP, read, run
 
 
 def man(path):
@@ -189,17 +184,5 @@ TESTS = [conf_options_are_described, conf_only_values_are_described, conf_bounds
          parameters, counters, mqttbench_options, mqttbench_scenarios]
 
 
-def main():
-    failed = 0
-    print(f"1..{len(TESTS)}")
-    for n, test in enumerate(TESTS, 1):
-        wrong = test()
-        failed += bool(wrong)
-        for line in wrong:
-            print(f"# {line}")
-        print(f"{'not ok' if wrong else 'ok'} {n} - {test.__name__}")
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(TESTS))

@@ -13,15 +13,10 @@ import sys
 
 import yaml
 
-TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from tap import TOP, read, run
+
 INTS = ("u8", "u16", "u32", "u64", "s32", "s64")
 TYPES = INTS + ("pad", "flag", "binary", "string", "nest")
-
-
-def read(path):
-    with open(os.path.join(TOP, path), encoding="utf-8") as f:
-        return f.read()
-
 
 SPEC = yaml.safe_load(read("kmod/netlink.yaml"))
 HEADER = read("kmod/uapi/kmqtt.h")
@@ -284,17 +279,5 @@ TESTS = [header_compiles_alone, values_equal, header_has_nothing_else, enums_equ
          requests_have_policies, operations_equal]
 
 
-def main():
-    failed = 0
-    print(f"1..{len(TESTS)}")
-    for n, test in enumerate(TESTS, 1):
-        wrong = test()
-        failed += bool(wrong)
-        for line in wrong:
-            print(f"# {line}")
-        print(f"{'not ok' if wrong else 'ok'} {n} - {test.__name__}")
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(TESTS))

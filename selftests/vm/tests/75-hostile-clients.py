@@ -13,15 +13,6 @@ DEEP = "/" * LEVELS                             # one level more than is allowed
 QUOTA, TOPIC, FILTER, CLIENT_ID, RECEIVE_MAX, TAKEN = 0x97, 0x90, 0x8f, 0x85, 0x93, 0x8e
 
 
-def told(client, reason):
-    """5.0: DISCONNECT with @reason, then the end; 3.x: just the end."""
-    if client.version == wire.V5:
-        raw = client.read()
-        tap.true(raw[0] == 0xe0 and raw[2] == reason, "%s, not DISCONNECT 0x%02x" % (
-            tap.show(raw), reason))
-    client.expect_close()
-
-
 def gone(server):
     if not broker.MOSQUITTO:
         broker.wait_for(lambda: server.stats()["connections"] == 0, "connections gone", 30)
@@ -41,7 +32,7 @@ def wildcards_in_names(server):
                     if not broker.MOSQUITTO and version == wire.V5:
                         server.ctl("client", "list")
                         server.ctl("client", "kick", "--", name)
-                        told(c, 0x98)
+                        c.expect_disconnect(0x98)
     gone(server)
 
 
@@ -81,7 +72,7 @@ def deep_topics(server):
                 for options in ({}, {"qos": 1}, {"retain": 1}):
                     with server.client(version) as c:
                         c.publish(topic, b"deep", **options)
-                        told(c, TOPIC)
+                        c.expect_disconnect(TOPIC)
                         count += 1
     grown.equal("closed_topic_name_invalid", count)
     gone(server)
@@ -144,7 +135,7 @@ def qos2_ids(server):
                     tap.equal(c.read()[0] >> 4, wire.PUBREC, "type")
                 c.ping()
                 c.publish("none", qos=2, mid=most + 1)
-                told(c, RECEIVE_MAX)
+                c.expect_disconnect(RECEIVE_MAX)
             grown.equal("closed_receive_maximum", 1)
     gone(server)
 
@@ -163,7 +154,7 @@ def many_filters(server):
     if not broker.MOSQUITTO:
         with server.client(wire.V5) as c, broker.Growth(server) as grown:
             c.send(wire.subscribe(wire.V5, [("m", 0)] * 100000))
-            told(c, QUOTA)
+            c.expect_disconnect(QUOTA)
         grown.equal("closed_quota", 1)
     gone(server)
 

@@ -46,14 +46,6 @@ def answer(server, version=wire.V311, **options):
             return None
 
 
-def told(client, reason):
-    """The client gets a DISCONNECT with this reason; properties may be left out."""
-    raw = client.read()
-    tap.true(raw[0] == 0xE0 and raw[2] == reason, "%s instead of DISCONNECT %#x" % (
-        tap.show(raw), reason))
-    client.expect_close()
-
-
 @tap.test
 def bad_conf():
     """A wrong configuration: all problems with file, line and what to do, status 3."""
@@ -180,7 +172,7 @@ def stop():
     """SIGTERM: 5.0 clients are told 0x8B, status 0."""
     with running() as server, server.client(wire.V5) as c:
         server.process.terminate()
-        told(c, 0x8B)
+        c.expect_disconnect(0x8B)
         tap.equal(server.process.wait(20), 0, "status")
         tap.true(not os.path.exists(CONTROL), "the control socket is left behind")
 

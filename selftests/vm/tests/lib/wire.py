@@ -325,6 +325,15 @@ class Client:
             return
         raise AssertionError("%s: not closed but %s" % (self.id, raw[:64].hex(" ")))
 
+    def expect_disconnect(self, reason):
+        """5.0: DISCONNECT with this reason, then the end; 3.x: just the end."""
+        if self.version == V5:
+            raw = self.read()
+            if raw[0] != 0xE0 or raw[2] != reason:
+                raise AssertionError("%s: %s instead of DISCONNECT %#x" % (
+                    self.id, raw[:64].hex(" "), reason))
+        self.expect_close()
+
     def ping(self):
         """Whatever was sent before has been read when this returns."""
         self.send(PING)
