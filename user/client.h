@@ -50,16 +50,23 @@ struct client_unsub {
  *
  * From CONN_ATTACH, or re-adoption, until its close event is acknowledged.
  *
+ * @entry: by @conn
+ * @id_entry: by @id, once it has one
  * @conn: connection id
+ * @listener: its index in the configuration
  * @peer: printable address
+ * @state: how far it is
  * @protocol: protocol level, 0 before CONNECT
  * @id: client id, NULL before CONNECT
+ * @username: user name or NULL
  * @session: its session once accepted
  * @will: its will
  * @connect: the CONNECT packet while it waits
+ * @connect_len: its length
  * @connect_event: number of its event
  * @wait_id: client id it waits for
  * @unsub: UNSUBSCRIBE in progress
+ * @keepalive: Keep Alive in seconds, 0 = none
  * @receive_max: Receive Maximum it was told
  * @unreleased: QoS 2 messages of this connection that wait for PUBREL
  * @connected_at: wall clock, seconds
@@ -101,18 +108,23 @@ struct client {
 	struct list waiting;
 };
 
+/* A connection that has not sent its CONNECT; @peer is copied. */
 struct client *client_new(uint64_t conn, unsigned int listener, const char *peer);
+/* By connection id, or NULL. */
 struct client *client_find(uint64_t conn);
 /* The accepted client with this client id, also while it closes, or NULL. */
 struct client *client_find_id(const char *id);
 /* From now on client_find_id() finds it. */
 void client_name(struct client *c, const char *id);
+/* Forget it and all that belongs to it; the session stays. */
 void client_free(struct client *c);
+/* Connections in all, and those of one listener. */
 size_t client_count(void);
 size_t client_count_listener(unsigned int listener);
 typedef void (*client_each_t)(struct client *c, void *arg);
 /* @each may free the client it is given. */
 void client_for_each(client_each_t each, void *arg);
+/* At the end of the daemon. */
 void clients_free(void);
 
 /* The prefix of its topics, "" if it has none. */

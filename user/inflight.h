@@ -32,12 +32,20 @@ enum outgoing_state {
  * Counted, because a delivery whose result is to come may outlive its place
  * in the session; @session is NULL once it has none.
  *
+ * @node: in a list of @session
+ * @refs: references
+ * @session: whose, or NULL
+ * @msg: the message
+ * @state: how far it is
  * @sent: the kernel took it
  * @pending: in a delivery whose result is to come
  * @dup: was sent on an earlier connection
  * @retain: RETAIN flag
  * @live: published while the client was online: waits at the gate
+ * @qos: QoS it is delivered at
  * @packet_id: 0 for QoS 0
+ * @n_subids: number of @subids
+ * @subids: Subscription Identifiers
  */
 struct outgoing {
 	struct list node;
@@ -56,7 +64,9 @@ struct outgoing {
 	uint32_t subids[];
 };
 
+/* Empty lists. */
 void inflight_init(struct session *s);
+/* Forget all messages on their way to @s. */
 void inflight_drop(struct session *s);
 /* The connection is gone: what was sent is to be sent again. */
 void inflight_offline(struct session *s);
@@ -85,6 +95,7 @@ bool inflight_puback(struct session *s, uint16_t packet_id);
 bool inflight_pubrec(struct session *s, uint16_t packet_id, bool refused);
 bool inflight_pubcomp(struct session *s, uint16_t packet_id);
 
+/* The last reference frees it. */
 struct outgoing *outgoing_get(struct outgoing *out);
 void outgoing_put(struct outgoing *out);
 /* What became of a delivery: enum kmqtt_dest_result. */

@@ -19,6 +19,12 @@
  * @topic: Topic Name with mount point, NUL-terminated
  * @props: properties that travel on
  * @payload: payload
+ * @props_len: length of @props
+ * @payload_len: length of @payload
+ * @topic_len: length of @topic
+ * @qos: as published
+ * @retain: as published, for Retain As Published
+ * @data: topic, properties and payload
  */
 struct message {
 	unsigned int refs;
@@ -41,6 +47,17 @@ struct message {
  *
  * The topic is @mount followed by @topic; @props are copied without those
  * that do not travel.
+ *
+ * @mount: prefix of the topic, or NULL
+ * @topic: the rest of it
+ * @topic_len: its length
+ * @props: properties
+ * @props_len: their length
+ * @payload: payload, copied
+ * @payload_len: its length
+ * @expires: clock_ms() when it expires, 0 = never
+ * @qos: QoS
+ * @retain: RETAIN
  */
 struct message_parts {
 	const char *mount;
@@ -60,10 +77,12 @@ struct message_parts {
 
 /* NULL if topic, with its mount point, or properties are too long for that. */
 struct message *message_new(const struct message_parts *parts);
+/* The last reference frees it. */
 struct message *message_get(struct message *m);
 void message_put(struct message *m);
 /* Bytes it is charged with in queues. */
 size_t message_size(const struct message *m);
+/* @now: clock_ms() */
 bool message_expired(const struct message *m, uint64_t now);
 
 #endif /* MQTTD_MESSAGE_H */

@@ -31,7 +31,9 @@ typedef void (*nl_dump_t)(const struct nlmsghdr *msg, void *arg);
 
 /* Open the socket and find the family.  0 or -errno. */
 int nl_open(void);
+/* What was gathered and not flushed is lost. */
 void nl_close(void);
+/* To wait on for reading. */
 int nl_fd(void);
 
 /*
@@ -39,6 +41,7 @@ int nl_fd(void);
  * that has grown large is sent first.
  */
 void nl_begin(uint8_t cmd);
+/* Attributes of the command or nest begun last; the string with its NUL. */
 void nl_put(uint16_t type, const void *data, size_t len);
 void nl_put_u8(uint16_t type, uint8_t value);
 void nl_put_u16(uint16_t type, uint16_t value);
@@ -88,7 +91,9 @@ bool nl_dumping(void);
 
 /* Attributes of a message into a table of @max + 1 pointers. */
 void nl_attrs(const struct nlmsghdr *msg, const struct nlattr **tb, uint16_t max);
+/* The same of a nest. */
 void nl_nested(const struct nlattr *nest, const struct nlattr **tb, uint16_t max);
+/* Value of an attribute; 0 if @a is NULL. */
 uint64_t nl_u64(const struct nlattr *a);
 uint32_t nl_u32(const struct nlattr *a);
 uint16_t nl_u16(const struct nlattr *a);

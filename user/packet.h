@@ -118,6 +118,7 @@ struct packet_buf {
 	size_t len, room;
 };
 
+/* Append to the body: bytes, integers, and a string after its length. */
 void packet_put(struct packet_buf *b, const void *data, size_t len);
 void packet_put8(struct packet_buf *b, uint8_t v);
 void packet_put16(struct packet_buf *b, uint16_t v);

@@ -9,15 +9,18 @@
 
 struct message;
 
+/* An empty store. */
 void retain_init(void);
 /* Store @m, or with an empty payload forget what its topic has. */
 void retain_set(struct message *m);
+/* Messages in it, expired ones that nobody met included. */
 size_t retain_count(void);
 
 typedef void (*retain_each_t)(struct message *m, void *arg);
 
 /* Every unexpired message whose topic @filter matches; forgets expired ones. */
 void retain_match(const char *filter, retain_each_t each, void *arg);
+/* Forget all. */
 void retain_free(void);
 
 #endif /* MQTTD_RETAIN_H */

@@ -17,6 +17,8 @@ struct tnode;
 
 /**
  * struct subscription - one filter of one session
+ * @session: whose
+ * @node: level its filter ends at
  * @by_session: in session->subs
  * @by_node: in the subscribers of its node or share group
  * @share_group: its group, or NULL
@@ -41,6 +43,7 @@ struct subscription {
 
 /**
  * struct rib_dest - a session that gets a message
+ * @session: the session
  * @qos: highest of the matching subscriptions
  * @rap: one of them has Retain As Published
  * @n_subids: how many
@@ -74,9 +77,12 @@ struct rib_options {
 /* Add or replace a subscription.  @existed tells which. */
 struct subscription *rib_add(struct session *s, const char *share, const char *filter,
 			     const struct rib_options *opts, bool *existed);
+/* Or NULL; @share is NULL for those that are not shared. */
 struct subscription *rib_find(const struct session *s, const char *share,
 			      const char *filter);
+/* Remove and free it. */
 void rib_del(struct subscription *sub);
+/* Subscriptions in all. */
 size_t rib_count(void);
 
 /*

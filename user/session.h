@@ -25,6 +25,7 @@ struct will;
  * Made by an accepted CONNECT, lives until its connection has closed and its
  * Session Expiry Interval is over.
  *
+ * @entry: by @id
  * @id: client id
  * @client: the connection it has at present, or NULL
  * @expiry: Session Expiry Interval, seconds
@@ -74,9 +75,13 @@ struct session {
 	size_t match_index;
 };
 
+/* @base: for the timers of wills and expiries. */
 void sessions_init(struct event_base *base);
+/* At the end of the daemon; no will is published. */
 void sessions_free(void);
+/* By client id, or NULL. */
 struct session *session_find(const char *id);
+/* An empty one; @id has none yet and is copied. */
 struct session *session_new(const char *id);
 /* Forgets subscriptions and messages; a will that waits is published. */
 void session_free(struct session *s);
@@ -87,6 +92,7 @@ void session_online(struct session *s, struct client *c);
  * end of the session.  The session may be gone afterwards.
  */
 void session_offline(struct session *s, struct will *will);
+/* Those without a connection included. */
 size_t session_count(void);
 typedef void (*session_each_t)(struct session *s, void *arg);
 /* @each may free the session it is given. */

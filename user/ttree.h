@@ -12,6 +12,14 @@
  * struct tnode - one level below its parent
  *
  * Lives while it has data or children; ttree_trim() frees it.
+ *
+ * @entry: by parent and level
+ * @parent: NULL at the root
+ * @children: nodes below it
+ * @sibling: in @children of its parent
+ * @data: what hangs on it, or NULL
+ * @len: length of @level
+ * @level: name of the level, not terminated
  */
 struct tnode {
 	struct map_entry entry;
@@ -23,6 +31,7 @@ struct tnode {
 	char level[];
 };
 
+/* A tree; its owner empties it before it goes. */
 struct ttree {
 	struct map map;
 	struct tnode root;
