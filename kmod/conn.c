@@ -87,14 +87,20 @@ static void conn_timer(struct timer_list *t)
 	kmqtt_conn_kick(conn, KMQTT_CB_TIMER);
 }
 
-static int str_set(struct kmqtt_str *str, const struct nlattr *attr)
+static int str_set(struct kmqtt_str *str, struct genl_info *info, int type)
 {
-	if (!attr)
+	u32 len = kmqtt_nl_parts_len(info, type);
+
+	/* Of a CONN_ACCEPT that failed half-way. */
+	kvfree(str->data);
+	*str = (struct kmqtt_str) {};
+	if (!len)
 		return 0;
-	str->data = kmemdup(nla_data(attr), nla_len(attr), GFP_KERNEL_ACCOUNT);
-	if (!str->data && nla_len(attr))
+	str->data = kvmalloc(len, GFP_KERNEL_ACCOUNT);
+	if (!str->data)
 		return -ENOMEM;
-	str->len = nla_len(attr);
+	kmqtt_nl_parts_copy(info, type, str->data);
+	str->len = len;
 	return 0;
 }
 
@@ -114,14 +120,14 @@ static void conn_free_rcu(struct rcu_head *rcu)
 {
 	struct kmqtt_conn *conn = container_of(rcu, struct kmqtt_conn, rcu);
 
-	kfree(conn->client_id.data);
-	kfree(conn->username.data);
-	kfree(conn->mount.data);
+	kvfree(conn->client_id.data);
+	kvfree(conn->username.data);
+	kvfree(conn->mount.data);
 	kfree(conn->peer.data);
 	kfree(conn->tls_info.data);
-	kfree(conn->tls_identity.data);
-	kfree(conn->cookie.data);
-	kfree(conn->will.data);
+	kvfree(conn->tls_identity.data);
+	kvfree(conn->cookie.data);
+	kvfree(conn->will.data);
 	kfree(conn->close_req.packet);
 	kmem_cache_free(conn_cache, conn);
 }
@@ -153,6 +159,10 @@ void kmqtt_conn_forget(struct kmqtt_conn *conn)
 
 	if (xa_cmpxchg(&kn->conns, conn->id, conn, NULL, GFP_KERNEL) != conn)
 		return;
+	spin_lock(&conn->lock);
+	kmqtt_mem_uncharge(kn, conn->charged);
+	conn->charged = 0;
+	spin_unlock(&conn->lock);
 	kmqtt_events_purge(conn);
 	/* The table's reference; the namespace may go once the count is 0. */
 	kmqtt_conn_put(conn);
@@ -192,8 +202,10 @@ static struct kmqtt_conn *conn_alloc(struct kmqtt_net *kn)
 	return NULL;
 }
 
-static int conn_attach_attrs(struct kmqtt_conn *conn, struct nlattr **attrs)
+static int conn_attach_attrs(struct kmqtt_conn *conn, struct genl_info *info)
 {
+	struct nlattr **attrs = info->attrs;
+
 	if (attrs[KMQTT_A_LISTENER])
 		conn->listener = nla_get_u32(attrs[KMQTT_A_LISTENER]);
 	if (attrs[KMQTT_A_CONNECT_TIMEOUT])
@@ -210,7 +222,7 @@ static int conn_attach_attrs(struct kmqtt_conn *conn, struct nlattr **attrs)
 		return -ENOMEM;
 	return text_set(&conn->peer, attrs[KMQTT_A_PEER]) ?:
 	       text_set(&conn->tls_info, attrs[KMQTT_A_TLS_INFO]) ?:
-	       str_set(&conn->tls_identity, attrs[KMQTT_A_TLS_IDENTITY]);
+	       str_set(&conn->tls_identity, info, KMQTT_A_TLS_IDENTITY);
 }
 
 /* Put our callbacks on the socket, unless it is somebody else's. */
@@ -305,7 +317,7 @@ struct kmqtt_conn *kmqtt_conn_attach(struct kmqtt_net *kn, struct genl_info *inf
 	conn = conn_alloc(kn);
 	if (!conn)
 		return ERR_PTR(-ENOMEM);
-	err = conn_get_socket(conn, info) ?: conn_attach_attrs(conn, info->attrs);
+	err = conn_get_socket(conn, info) ?: conn_attach_attrs(conn, info);
 	if (err)
 		goto abandon;
 	conn->id = atomic64_inc_return(&conn_last_id);
@@ -337,13 +349,40 @@ abandon:
 	return ERR_PTR(err);
 }
 
-static int conn_accept_strings(struct kmqtt_conn *conn, struct nlattr **attrs)
+static int conn_accept_strings(struct kmqtt_conn *conn, struct genl_info *info)
 {
-	return str_set(&conn->client_id, attrs[KMQTT_A_CLIENT_ID]) ?:
-	       str_set(&conn->username, attrs[KMQTT_A_USERNAME]) ?:
-	       str_set(&conn->mount, attrs[KMQTT_A_MOUNT_POINT]) ?:
-	       str_set(&conn->cookie, attrs[KMQTT_A_COOKIE]) ?:
-	       str_set(&conn->will, attrs[KMQTT_A_WILL]);
+	return str_set(&conn->client_id, info, KMQTT_A_CLIENT_ID) ?:
+	       str_set(&conn->username, info, KMQTT_A_USERNAME) ?:
+	       str_set(&conn->mount, info, KMQTT_A_MOUNT_POINT) ?:
+	       str_set(&conn->cookie, info, KMQTT_A_COOKIE) ?:
+	       str_set(&conn->will, info, KMQTT_A_WILL);
+}
+
+/* The strings of CONN_ACCEPT: how long they are together, or an error. */
+static int accept_strings_len(struct genl_info *info)
+{
+	static const struct {
+		int type;
+		u32 max;
+	} strings[] = {
+		{ KMQTT_A_CLIENT_ID, KMQTT_CLIENT_ID_MAX },
+		{ KMQTT_A_USERNAME, KMQTT_NAME_MAX },
+		{ KMQTT_A_MOUNT_POINT, KMQTT_MOUNT_POINT_MAX },
+		{ KMQTT_A_COOKIE, KMQTT_COOKIE_MAX },
+		{ KMQTT_A_WILL, KMQTT_WILL_MAX },
+	};
+	int i, sum = 0;
+	u32 len;
+
+	for (i = 0; i < ARRAY_SIZE(strings); i++) {
+		len = kmqtt_nl_parts_len(info, strings[i].type);
+		if (len > strings[i].max) {
+			GENL_SET_ERR_MSG(info, "a string of the connection is too long");
+			return -EMSGSIZE;
+		}
+		sum += len;
+	}
+	return sum;
 }
 
 static u32 attr_u32(struct nlattr *attr, u32 def)
@@ -382,18 +421,39 @@ static void conn_accept_limits(struct kmqtt_conn *conn, struct nlattr **a)
 		set_bit(KMQTT_CB_DROP_SLOW, &conn->bits);
 }
 
+/* Charge its strings; kmqtt_conn_forget() gives that back. */
+static bool conn_charge(struct kmqtt_conn *conn, size_t bytes)
+{
+	bool listed;
+
+	if (!kmqtt_mem_charge(conn->kn, bytes))
+		return false;
+	spin_lock(&conn->lock);
+	listed = xa_load(&conn->kn->conns, conn->id) == conn;
+	if (listed)
+		conn->charged += bytes;
+	spin_unlock(&conn->lock);
+	if (!listed)
+		kmqtt_mem_uncharge(conn->kn, bytes);
+	return true;
+}
+
 /* The worker waits at the barrier of the CONNECT meanwhile. */
 int kmqtt_conn_accept(struct kmqtt_conn *conn, struct genl_info *info)
 {
 	struct nlattr **attrs = info->attrs;
 	struct kmqtt_acl *acl = NULL;
 	u32 acl_id = attr_u32(attrs[KMQTT_A_ACL], 0);
+	int len;
 
 	lockdep_assert_held(&conn->kn->lock);
 	if (conn->level) {
 		GENL_SET_ERR_MSG(info, "the connection is accepted already");
 		return -EALREADY;
 	}
+	len = accept_strings_len(info);
+	if (len < 0)
+		return len;
 	if (acl_id) {
 		acl = kmqtt_acl_get(&conn->kn->acls, acl_id);
 		if (!acl) {
@@ -401,8 +461,9 @@ int kmqtt_conn_accept(struct kmqtt_conn *conn, struct genl_info *info)
 			return -ENOENT;
 		}
 	}
-	if (conn_accept_strings(conn, attrs)) {
+	if (!conn_charge(conn, len) || conn_accept_strings(conn, info)) {
 		kmqtt_acl_put(acl);
+		GENL_SET_ERR_MSG(info, "no memory for the strings of the connection");
 		return -ENOMEM;
 	}
 	conn_accept_limits(conn, attrs);

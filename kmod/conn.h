@@ -26,7 +26,7 @@ struct kmqtt_worker;
 
 /* A string of a connection, immutable once published; freed with it. */
 struct kmqtt_str {
-	u16 len;
+	u32 len;
 	u8 *data;
 };
 
@@ -191,6 +191,7 @@ struct kmqtt_close {
  * @tls_identity: verified name
  * @cookie: the daemon's
  * @will: the daemon's
+ * @charged: bytes of its strings, charged while it is listed; under @lock
  * @acl: rule set or %NULL
  * @routes: its routes; under the FIB's mutex
  * @routes_closed: no more routes; under the FIB's mutex
@@ -249,6 +250,7 @@ struct kmqtt_conn {
 	struct kmqtt_str tls_identity;
 	struct kmqtt_str cookie;
 	struct kmqtt_str will;
+	size_t charged;
 
 	struct kmqtt_acl __rcu *acl;
 	struct list_head routes;

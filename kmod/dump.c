@@ -14,10 +14,25 @@
 
 /* A whole reply: statistics and parameters are a bounded number of nests. */
 #define REPLY_SIZE	(8 * 1024)
+/* Small, so that the memory of a dump is, too. */
+#define WILL_PART	2048
+
+/* What is too long for one attribute goes out in parts. */
+static int put_parts(struct sk_buff *skb, int type, const u8 *data, u32 len)
+{
+	u32 n;
+
+	for (; len; data += n, len -= n) {
+		n = min_t(u32, len, U16_MAX - NLA_HDRLEN);
+		if (nla_put(skb, type, n, data))
+			return -EMSGSIZE;
+	}
+	return 0;
+}
 
 static int put_str(struct sk_buff *skb, int type, const struct kmqtt_str *str)
 {
-	return str->len ? nla_put(skb, type, str->len, str->data) : 0;
+	return put_parts(skb, type, str->data, str->len);
 }
 
 static int put_text(struct sk_buff *skb, int type, const struct kmqtt_str *str)
@@ -119,7 +134,6 @@ static int conn_put_state(struct sk_buff *skb, struct kmqtt_conn *conn)
 static int conn_put(struct sk_buff *skb, struct kmqtt_conn *conn, u32 portid,
 		    u32 seq, int flags)
 {
-	bool owner = portid == READ_ONCE(conn->kn->owner);
 	void *hdr;
 
 	hdr = genlmsg_put(skb, portid, seq, &kmqtt_genl_family, flags,
@@ -128,8 +142,7 @@ static int conn_put(struct sk_buff *skb, struct kmqtt_conn *conn, u32 portid,
 		return -EMSGSIZE;
 	/* Settings are complete once the state is no longer CONNECTING. */
 	if (conn_put_state(skb, conn) || conn_put_settings(skb, conn) ||
-	    conn_put_stats(skb, conn) ||
-	    (owner && put_str(skb, KMQTT_A_WILL, &conn->will))) {
+	    conn_put_stats(skb, conn)) {
 		genlmsg_cancel(skb, hdr);
 		return -EMSGSIZE;
 	}
@@ -137,11 +150,56 @@ static int conn_put(struct sk_buff *skb, struct kmqtt_conn *conn, u32 portid,
 	return 0;
 }
 
+/* A part of the will, from *@off on, in a message of its own. */
+static int conn_put_will(struct sk_buff *skb, struct kmqtt_conn *conn,
+			 const struct netlink_callback *cb, unsigned long *off)
+{
+	u32 len = min_t(u32, conn->will.len - *off, WILL_PART);
+	void *hdr;
+
+	hdr = genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq,
+			  &kmqtt_genl_family, NLM_F_MULTI, KMQTT_CMD_CONN_GET);
+	if (!hdr)
+		return -EMSGSIZE;
+	if (nla_put_u64_64bit(skb, KMQTT_A_CONN, conn->id, KMQTT_A_PAD) ||
+	    nla_put(skb, KMQTT_A_WILL, len, conn->will.data + *off)) {
+		genlmsg_cancel(skb, hdr);
+		return -EMSGSIZE;
+	}
+	genlmsg_end(skb, hdr);
+	*off += len;
+	return 0;
+}
+
+/*
+ * All of one connection: @pos counts its messages' progress, 0 before the
+ * first, from 1 on bytes of the will.
+ */
+static int conn_dump_one(struct sk_buff *skb, struct kmqtt_conn *conn,
+			 struct netlink_callback *cb, unsigned long *pos)
+{
+	u32 portid = NETLINK_CB(cb->skb).portid;
+	unsigned long off;
+	int err = 0;
+
+	if (!*pos) {
+		err = conn_put(skb, conn, portid, cb->nlh->nlmsg_seq, NLM_F_MULTI);
+		if (err)
+			return err;
+		*pos = 1;
+	}
+	if (portid != READ_ONCE(conn->kn->owner))
+		return 0;
+	for (off = *pos - 1; !err && off < conn->will.len; *pos = off + 1)
+		err = conn_put_will(skb, conn, cb, &off);
+	return err;
+}
+
 /* What one connection takes at most in a message. */
 static size_t conn_size(const struct kmqtt_conn *conn)
 {
 	return 2048 + conn->client_id.len + conn->username.len + conn->mount.len +
-	       conn->cookie.len + conn->will.len + conn->tls_identity.len;
+	       conn->cookie.len + conn->tls_identity.len;
 }
 
 int kmqtt_nl_conn_get(struct sk_buff *skb, struct genl_info *info)
@@ -210,13 +268,18 @@ int kmqtt_nl_conn_dump(struct sk_buff *skb, struct netlink_callback *cb)
 	int err = 0;
 
 	while (!err && (conn = conn_next(kn, &id))) {
-		err = conn_put(skb, conn, NETLINK_CB(cb->skb).portid,
-			       cb->nlh->nlmsg_seq, NLM_F_MULTI);
+		/* The one before may have gone in the middle of its will. */
+		if (id != cb->args[0])
+			cb->args[1] = 0;
+		cb->args[0] = id;
+		err = conn_dump_one(skb, conn, cb, &cb->args[1]);
 		/* One that fits no message is reported by its error, once. */
 		if (!err || !skb->len)
 			id++;
 		kmqtt_conn_put(conn);
 	}
+	if (id != cb->args[0])
+		cb->args[1] = 0;
 	cb->args[0] = id;
 	return skb->len ?: err;
 }
@@ -230,11 +293,11 @@ struct route_dump {
 static int route_put_attrs(struct sk_buff *skb, const struct kmqtt_route_info *info)
 {
 	if (nla_put_u64_64bit(skb, KMQTT_A_CONN, info->conn_id, KMQTT_A_PAD) ||
-	    nla_put(skb, KMQTT_A_FILTER, info->filter_len, info->filter) ||
+	    put_parts(skb, KMQTT_A_FILTER, info->filter, info->filter_len) ||
 	    nla_put_u32(skb, KMQTT_A_ROUTE_FLAGS, info->opts.flags) ||
 	    nla_put_u8(skb, KMQTT_A_MAX_QOS, info->opts.qos) ||
 	    (info->opts.subid && nla_put_u32(skb, KMQTT_A_SUBID, info->opts.subid)) ||
-	    (info->share && nla_put(skb, KMQTT_A_SHARE, info->share_len, info->share)))
+	    (info->share && put_parts(skb, KMQTT_A_SHARE, info->share, info->share_len)))
 		return -EMSGSIZE;
 	return 0;
 }

@@ -80,6 +80,66 @@ static int need_attr(struct genl_info *info, unsigned int attr, const char *text
 
 #define NEED(info, attr) need_attr(info, KMQTT_##attr, #attr " is missing")
 
+u32 kmqtt_nl_parts_len(struct genl_info *info, int type)
+{
+	struct nlattr *attr;
+	u32 len = 0;
+	int rem;
+
+	if (!info->attrs[type])
+		return 0;
+	nlmsg_for_each_attr(attr, info->nlhdr, GENL_HDRLEN, rem)
+		if (nla_type(attr) == type)
+			len += nla_len(attr);
+	return len;
+}
+
+void kmqtt_nl_parts_copy(struct genl_info *info, int type, u8 *dst)
+{
+	struct nlattr *attr;
+	int rem;
+
+	nlmsg_for_each_attr(attr, info->nlhdr, GENL_HDRLEN, rem)
+		if (nla_type(attr) == type)
+			dst = (u8 *)memcpy(dst, nla_data(attr), nla_len(attr)) +
+			      nla_len(attr);
+}
+
+/*
+ * struct parts - an attribute that may come in parts, as one
+ */
+struct parts {
+	const u8 *data;
+	u32 len;
+	u8 *buf;
+};
+
+static int parts_get(struct genl_info *info, int type, u32 max, struct parts *parts)
+{
+	const struct nlattr *attr = info->attrs[type];
+
+	*parts = (struct parts) { .len = kmqtt_nl_parts_len(info, type) };
+	if (parts->len > max) {
+		NL_SET_ERR_MSG_ATTR(info->extack, attr, "the parts are too long together");
+		return -EMSGSIZE;
+	}
+	if (attr && parts->len == nla_len(attr))
+		parts->data = nla_data(attr);
+	if (!attr || parts->data)
+		return 0;
+	parts->buf = kvmalloc(parts->len, GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (!parts->buf)
+		return -ENOMEM;
+	kmqtt_nl_parts_copy(info, type, parts->buf);
+	parts->data = parts->buf;
+	return 0;
+}
+
+static void parts_put(struct parts *parts)
+{
+	kvfree(parts->buf);
+}
+
 static struct kmqtt_conn *info_conn(struct kmqtt_net *kn, struct genl_info *info,
 				    unsigned int attr)
 {
@@ -101,6 +161,8 @@ static void conn_ack(struct kmqtt_conn *conn, struct genl_info *info)
 		flags = nla_get_u32(info->attrs[KMQTT_A_ACK_FLAGS]);
 	if (flags & KMQTT_ACK_F_SETTLED)
 		clear_bit(KMQTT_CB_VOLATILE, &conn->bits);
+	if (flags & KMQTT_ACK_F_VOLATILE)
+		set_bit(KMQTT_CB_VOLATILE, &conn->bits);
 	if (info->attrs[KMQTT_A_ACK_EVENT] &&
 	    kmqtt_event_ack(conn, nla_get_u64(info->attrs[KMQTT_A_ACK_EVENT])))
 		kmqtt_conn_forget(conn);
@@ -374,40 +436,58 @@ static void done_free(struct done_work *dw)
 	kfree(dw);
 }
 
-static int route_key(struct kmqtt_net *kn, struct genl_info *info,
-		     unsigned int conn_attr, struct kmqtt_route_key *key)
+/*
+ * struct route_arg - the route that a command names
+ */
+struct route_arg {
+	struct kmqtt_route_key key;
+	struct parts filter;
+	struct parts share;
+};
+
+static int route_names(struct genl_info *info, struct route_arg *arg)
 {
-	const struct nlattr *filter = info->attrs[KMQTT_A_FILTER];
-	const struct nlattr *share = info->attrs[KMQTT_A_SHARE];
+	struct kmqtt_route_key *key = &arg->key;
+	int err;
+
+	err = parts_get(info, KMQTT_A_FILTER, KMQTT_TOPIC_MAX, &arg->filter) ?:
+	      parts_get(info, KMQTT_A_SHARE, KMQTT_TOPIC_MAX, &arg->share);
+	if (err)
+		return err;
+	key->filter = arg->filter.data;
+	key->filter_len = arg->filter.len;
+	key->share = arg->share.data;
+	key->share_len = arg->share.len;
+	if (!kmqtt_topic_filter_check(key->filter, key->filter_len))
+		return 0;
+	GENL_SET_ERR_MSG(info, "A_FILTER is no valid topic filter");
+	return -EINVAL;
+}
+
+static int route_arg(struct kmqtt_net *kn, struct genl_info *info,
+		     unsigned int conn_attr, struct route_arg *arg)
+{
 	int err = NEED(info, A_FILTER);
 
-	*key = (struct kmqtt_route_key) {};
+	*arg = (struct route_arg) {};
 	if (!err && !info->attrs[conn_attr]) {
 		GENL_SET_ERR_MSG(info, "the target connection is missing");
 		err = -EINVAL;
 	}
-	if (err)
+	if (!err)
+		err = route_names(info, arg);
+	if (err || !nla_get_u64(info->attrs[conn_attr]))
 		return err;
-	key->filter = nla_data(filter);
-	key->filter_len = nla_len(filter);
-	if (kmqtt_topic_filter_check(key->filter, key->filter_len)) {
-		GENL_SET_ERR_MSG(info, "A_FILTER is no valid topic filter");
-		return -EINVAL;
-	}
-	if (share) {
-		key->share = nla_data(share);
-		key->share_len = nla_len(share);
-	}
-	if (!nla_get_u64(info->attrs[conn_attr]))
-		return 0;
-	key->conn = info_conn(kn, info, conn_attr);
-	return key->conn ? 0 : -ENOENT;
+	arg->key.conn = info_conn(kn, info, conn_attr);
+	return arg->key.conn ? 0 : -ENOENT;
 }
 
-static void route_key_put(struct kmqtt_route_key *key)
+static void route_arg_put(struct route_arg *arg)
 {
-	if (key->conn)
-		kmqtt_conn_put(key->conn);
+	if (arg->key.conn)
+		kmqtt_conn_put(arg->key.conn);
+	parts_put(&arg->filter);
+	parts_put(&arg->share);
 }
 
 static void route_opts(struct genl_info *info, struct kmqtt_route_opts *opts)
@@ -435,17 +515,17 @@ static int route_hold(struct kmqtt_conn *conn, const struct kmqtt_route_opts *op
 static int route_retarget(struct kmqtt_net *kn, struct genl_info *info,
 			  struct kmqtt_route_key *key, const struct kmqtt_route_opts *opts)
 {
-	struct kmqtt_route_key old;
 	struct done_work *dw;
+	struct route_arg old;
 	int err;
 
 	dw = done_alloc(kn, info);
 	if (IS_ERR(dw))
 		return PTR_ERR(dw);
-	err = route_key(kn, info, KMQTT_A_OLD_CONN, &old);
+	err = route_arg(kn, info, KMQTT_A_OLD_CONN, &old);
 	if (!err)
-		err = kmqtt_fib_retarget(kn->fib, &old, key->conn, opts, info->extack);
-	route_key_put(&old);
+		err = kmqtt_fib_retarget(kn->fib, &old.key, key->conn, opts, info->extack);
+	route_arg_put(&old);
 	if (err)
 		done_free(dw);
 	else
@@ -457,23 +537,23 @@ static int kmqtt_nl_route_add(struct sk_buff *skb, struct genl_info *info)
 {
 	struct kmqtt_net *kn = owner_enter(info);
 	struct kmqtt_route_opts opts;
-	struct kmqtt_route_key key;
+	struct route_arg arg;
 	int err;
 
 	if (IS_ERR(kn))
 		return PTR_ERR(kn);
-	err = route_key(kn, info, KMQTT_A_CONN, &key);
+	err = route_arg(kn, info, KMQTT_A_CONN, &arg);
 	if (!err) {
 		route_opts(info, &opts);
-		err = route_hold(key.conn, &opts);
+		err = route_hold(arg.key.conn, &opts);
 	}
 	if (!err && info->attrs[KMQTT_A_OLD_CONN])
-		err = route_retarget(kn, info, &key, &opts);
+		err = route_retarget(kn, info, &arg.key, &opts);
 	else if (!err)
-		err = kmqtt_fib_add(kn->fib, &key, &opts, info->extack);
-	kn->route_size = max(kn->route_size, kmqtt_route_dump_size(key.filter_len,
-								   key.share_len));
-	route_key_put(&key);
+		err = kmqtt_fib_add(kn->fib, &arg.key, &opts, info->extack);
+	kn->route_size = max(kn->route_size, kmqtt_route_dump_size(arg.filter.len,
+								   arg.share.len));
+	route_arg_put(&arg);
 	mutex_unlock(&kn->lock);
 	return err;
 }
@@ -481,7 +561,7 @@ static int kmqtt_nl_route_add(struct sk_buff *skb, struct genl_info *info)
 static int kmqtt_nl_route_del(struct sk_buff *skb, struct genl_info *info)
 {
 	struct kmqtt_net *kn = owner_enter(info);
-	struct kmqtt_route_key key;
+	struct route_arg arg;
 	struct done_work *dw;
 	int err;
 
@@ -492,18 +572,18 @@ static int kmqtt_nl_route_del(struct sk_buff *skb, struct genl_info *info)
 		mutex_unlock(&kn->lock);
 		return PTR_ERR(dw);
 	}
-	err = route_key(kn, info, KMQTT_A_CONN, &key);
-	if (err == -EINVAL) {
+	err = route_arg(kn, info, KMQTT_A_CONN, &arg);
+	if (err && err != -ENOENT) {
 		done_free(dw);
 	} else {
 		/* Also for what is not there: earlier look-ups may still use it. */
 		if (!err)
-			err = kmqtt_fib_del(kn->fib, &key);
+			err = kmqtt_fib_del(kn->fib, &arg.key);
 		done_queue(dw, err);
 		if (dw)
 			err = 0;
 	}
-	route_key_put(&key);
+	route_arg_put(&arg);
 	mutex_unlock(&kn->lock);
 	return err;
 }
@@ -722,41 +802,59 @@ static int message_payload(struct kmqtt_net *kn, struct genl_info *info,
 	return 0;
 }
 
-/* The message of a DELIVER or INJECT; NULL if it has none. */
-static struct kmqtt_msg *message_build(struct kmqtt_net *kn, struct genl_info *info)
+/* Put the payload to what is known of the message, and make it. */
+static struct kmqtt_msg *message_make(struct kmqtt_net *kn, struct genl_info *info,
+				      struct kmqtt_msg_src *src)
 {
-	const struct nlattr *props = info->attrs[KMQTT_A_PROPERTIES];
-	const struct nlattr *topic = info->attrs[KMQTT_A_TOPIC];
-	struct kmqtt_msg_src src = {};
 	struct kmqtt_msg *msg;
 	u8 *buf = NULL;
 	int err;
 
-	if (!topic)
-		return NULL;
-	src.topic = nla_data(topic);
-	src.topic_len = nla_len(topic);
-	if (kmqtt_topic_name_check(src.topic, src.topic_len)) {
+	if (kmqtt_topic_name_check(src->topic, src->topic_len)) {
 		GENL_SET_ERR_MSG(info, "A_TOPIC is no valid topic name");
 		return ERR_PTR(-EINVAL);
 	}
-	if (props) {
-		src.props = nla_data(props);
-		src.props_len = nla_len(props);
+	err = message_payload(kn, info, src, &buf);
+	if (err)
+		return ERR_PTR(err);
+	msg = kmqtt_msg_new(kn, src, GFP_KERNEL_ACCOUNT);
+	kvfree(buf);
+	if (!msg)
+		GENL_SET_ERR_MSG(info, "no memory for the message");
+	return msg ?: ERR_PTR(-ENOMEM);
+}
+
+/* The message of a DELIVER or INJECT; NULL if it has none. */
+static struct kmqtt_msg *message_build(struct kmqtt_net *kn, struct genl_info *info)
+{
+	struct kmqtt_msg_src src = {};
+	struct parts topic, props;
+	struct kmqtt_msg *msg;
+	int err;
+
+	if (!info->attrs[KMQTT_A_TOPIC])
+		return NULL;
+	err = parts_get(info, KMQTT_A_TOPIC, KMQTT_TOPIC_MAX, &topic);
+	if (err)
+		return ERR_PTR(err);
+	err = parts_get(info, KMQTT_A_PROPERTIES, KMQTT_PROPERTIES_MAX, &props);
+	if (err) {
+		parts_put(&topic);
+		return ERR_PTR(err);
 	}
+	src.topic = topic.data;
+	src.topic_len = topic.len;
+	src.props = props.data;
+	src.props_len = props.len;
 	if (info->attrs[KMQTT_A_EXPIRY]) {
 		src.has_expiry = true;
 		src.expiry = nla_get_u32(info->attrs[KMQTT_A_EXPIRY]);
 	}
 	src.retain = info_msg_flags(info) & KMQTT_MSG_F_RETAIN;
-	err = message_payload(kn, info, &src, &buf);
-	if (err)
-		return ERR_PTR(err);
-	msg = kmqtt_msg_new(kn, &src, GFP_KERNEL_ACCOUNT);
-	kvfree(buf);
-	if (!msg)
-		GENL_SET_ERR_MSG(info, "no memory for the message");
-	return msg ?: ERR_PTR(-ENOMEM);
+	msg = message_make(kn, info, &src);
+	parts_put(&topic);
+	parts_put(&props);
+	return msg;
 }
 
 static const struct nla_policy dest_policy[KMQTT_AD_MAX + 1] = {
@@ -1188,13 +1286,14 @@ static const struct nla_policy kmqtt_policy[KMQTT_A_MAX + 1] = {
 	[KMQTT_A_DELIVER_BYTES] = { .type = NLA_U32 },
 	[KMQTT_A_ACL] = { .type = NLA_U32 },
 	[KMQTT_A_COOKIE] = BIN(KMQTT_COOKIE_MAX),
-	[KMQTT_A_WILL] = BIN(KMQTT_WILL_MAX),
+	[KMQTT_A_WILL] = BIN(KMQTT_TOPIC_MAX - 4),
 	[KMQTT_A_CONN_FLAGS] = NLA_POLICY_MASK(NLA_U32, KMQTT_CONN_F_RELAY |
 					       KMQTT_CONN_F_RELEASE |
 					       KMQTT_CONN_F_DROP_SLOW),
 	[KMQTT_A_DELIVER_NUMBER] = { .type = NLA_U64 },
 	[KMQTT_A_ACK_EVENT] = { .type = NLA_U64 },
-	[KMQTT_A_ACK_FLAGS] = NLA_POLICY_MASK(NLA_U32, KMQTT_ACK_F_SETTLED),
+	[KMQTT_A_ACK_FLAGS] = NLA_POLICY_MASK(NLA_U32, KMQTT_ACK_F_SETTLED |
+					      KMQTT_ACK_F_VOLATILE),
 	[KMQTT_A_ANSWER] = BIN(KMQTT_PIECE_MAX),
 	[KMQTT_A_FILTER] = BIN(KMQTT_TOPIC_MAX - 4),
 	[KMQTT_A_ROUTE_FLAGS] = NLA_POLICY_MASK(NLA_U32, KMQTT_ROUTE_F_NO_LOCAL |

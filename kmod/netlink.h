@@ -22,6 +22,13 @@ void kmqtt_netlink_monitor(struct kmqtt_conn *conn, u8 type, u8 cause);
  */
 void kmqtt_stage_free(struct kmqtt_net *kn);
 
+/*
+ * Binary attributes too long for one come in parts, one after the other: their
+ * length together, 0 without any, and their bytes.
+ */
+u32 kmqtt_nl_parts_len(struct genl_info *info, int type);
+void kmqtt_nl_parts_copy(struct genl_info *info, int type, u8 *dst);
+
 /* Module init, last: commands come from now on.  0 or -errno. */
 int kmqtt_netlink_init(void);
 void kmqtt_netlink_exit(void);

@@ -122,7 +122,7 @@ static void entry_free(struct kmqtt_conn *conn, struct kmqtt_entry *e)
 	if (e->kind == ENTRY_RUN)
 		put_page(e->page);
 	if (e->kind == ENTRY_MSG) {
-		kfree(e->addr);
+		kvfree(e->addr);
 		kmqtt_msg_put(e->msg);
 	}
 	kmqtt_mem_uncharge(conn->kn, e->charged);
@@ -552,7 +552,7 @@ static bool entry_encode(struct kmqtt_conn *conn, struct kmqtt_entry *e)
 		return false;
 	}
 	e->hdr_len = kmqtt_publish_hdr_len(&out);
-	e->addr = kmalloc(e->hdr_len, GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	e->addr = kvmalloc(e->hdr_len, GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!e->addr) {
 		kmqtt_stat_inc(conn->kn, DROPPED_MEMORY);
 		return false;

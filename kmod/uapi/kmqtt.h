@@ -9,6 +9,8 @@
  * refused with -EPERM unless the sender is the socket that did DAEMON_BIND.
  * Every refusal carries an extack text.  Unknown attributes are refused.
  * All integers are in host byte order.
+ * Attributes "in parts" may be repeated: what does not fit one attribute
+ * (65531 bytes) is their bytes one after the other.
  */
 #ifndef _UAPI_LINUX_KMQTT_H
 #define _UAPI_LINUX_KMQTT_H
@@ -27,7 +29,8 @@
 #define KMQTT_PIECE_MAX			60000	/* one attribute's share of a packet */
 #define KMQTT_SUBIDS_MAX		64	/* subscription ids of one destination */
 #define KMQTT_ACL_RULES_MAX		4096
-#define KMQTT_WILL_MAX			60000
+#define KMQTT_WILL_MAX			528384	/* more than a CONNECT can hold */
+#define KMQTT_PROPERTIES_MAX		1048576	/* of a PUBLISH of the daemon */
 
 /**
  * enum kmqtt_cmd - commands and notifications
@@ -48,7 +51,7 @@
  *	A_USERNAME, A_MOUNT_POINT, A_MAX_QOS, A_RETAIN_AVAILABLE, A_KEEPALIVE,
  *	A_MAX_PACKET_IN, A_MAX_PACKET_OUT, A_ALIAS_MAX_IN, A_ALIAS_MAX_OUT,
  *	A_RECEIVE_MAX, A_QUEUE_BYTES, A_QUEUE_COUNT, A_DELIVER_BYTES, A_ACL,
- *	A_COOKIE, A_WILL, A_CONN_FLAGS, A_DELIVER_NUMBER.
+ *	A_COOKIE, A_WILL, A_CONN_FLAGS, A_DELIVER_NUMBER, A_ACK_FLAGS.
  * @KMQTT_CMD_CONN_CLOSE: [owner; without owner anybody admitted] Close
  *	A_CONN.  Optional A_ACK_EVENT, A_ANSWER (last packet: CONNACK or
  *	DISCONNECT), A_CAUSE (reported in the close event, default
@@ -58,8 +61,9 @@
  *	A_CONN: opens the gate and clears HELD of its routes.
  * @KMQTT_CMD_CONN_GET: do: one connection (A_CONN); dump: all.  Reply: the
  *	attributes of CONN_ACCEPT, A_CONN, A_STATE, A_LAST_EVENT (acknowledged),
- *	A_LAST_DELIVER, A_CONN_FLAGS (VOLATILE, GATE_SHUT ...), A_CONN_STATS and
- *	for the owner A_WILL.
+ *	A_LAST_DELIVER, A_CONN_FLAGS (VOLATILE, GATE_SHUT ...), A_CONN_STATS.
+ *	In the owner's dump messages with A_CONN and A_WILL follow, each with
+ *	a piece of the will.
  * @KMQTT_CMD_ROUTE_ADD: [owner] A_FILTER goes to A_CONN (0 = the daemon).
  *	Optional A_ROUTE_FLAGS, A_MAX_QOS, A_SUBID, A_SHARE (group name).
  *	A_MOUNT_POINT is not applied: the filter is what the FIB holds.  An
@@ -80,7 +84,8 @@
  *	A_PAYLOAD parts are kept until the message without MSG_F_MORE comes
  *	on the same socket; only that last piece carries anything else.
  *	Reply (only if not all were accepted): A_DEST_RESULT*.
- *	A_ANSWER without A_ACK_EVENT is a packet sent on its own account.
+ *	A_ANSWER without A_ACK_EVENT is a packet sent on its own account, and
+ *	A_ACK_FLAGS count without it too.
  * @KMQTT_CMD_INJECT: [owner] Route a QoS 0 PUBLISH of the daemon through the
  *	FIB: A_TOPIC, A_PROPERTIES, A_PAYLOAD*, A_MSG_FLAGS, A_EXPIRY, optional
  *	A_SOURCE_CONN (No Local); and an acknowledgement with answer as in
@@ -138,12 +143,12 @@ enum kmqtt_cmd {
  * @KMQTT_A_LISTENER: u32, the daemon's number of the listener
  * @KMQTT_A_PEER: string, printable peer address, for people
  * @KMQTT_A_TLS_INFO: string, TLS version and cipher, for people
- * @KMQTT_A_TLS_IDENTITY: binary, verified name of the peer
+ * @KMQTT_A_TLS_IDENTITY: binary, verified name of the peer; in parts
  * @KMQTT_A_PREREAD: binary, plaintext already read from the socket
  * @KMQTT_A_CONNECT_TIMEOUT: u32, ms for the whole CONNECT to arrive (30000)
  * @KMQTT_A_PROTOCOL: u8, protocol level 3, 4 or 5
- * @KMQTT_A_CLIENT_ID: binary, UTF-8
- * @KMQTT_A_USERNAME: binary, UTF-8
+ * @KMQTT_A_CLIENT_ID: binary, UTF-8; in parts
+ * @KMQTT_A_USERNAME: binary, UTF-8; in parts
  * @KMQTT_A_MOUNT_POINT: binary, put before topics of this client, taken off
  *	topics sent to it
  * @KMQTT_A_MAX_QOS: u8 0-2: highest QoS the client may publish (2); in routes
@@ -164,7 +169,7 @@ enum kmqtt_cmd {
  * @KMQTT_A_ACL: u32, id of a rule set, 0 = none, everything allowed
  * @KMQTT_A_COOKIE: binary, the daemon's, returned by CONN_GET
  * @KMQTT_A_WILL: binary, the daemon's description of the will, returned by
- *	CONN_GET to the owner only
+ *	CONN_GET to the owner only; in parts
  * @KMQTT_A_CONN_FLAGS: u32, KMQTT_CONN_F_* bits
  * @KMQTT_A_STATE: u8, enum kmqtt_conn_state
  * @KMQTT_A_LAST_EVENT: u64, number of the last acknowledged event
@@ -174,18 +179,18 @@ enum kmqtt_cmd {
  * @KMQTT_A_ACK_EVENT: u64, acknowledges all events of A_CONN up to it
  * @KMQTT_A_ACK_FLAGS: u32, KMQTT_ACK_F_* bits
  * @KMQTT_A_ANSWER: binary, one or more ready-made packets for A_CONN
- * @KMQTT_A_FILTER: binary, topic filter, UTF-8, not empty
+ * @KMQTT_A_FILTER: binary, topic filter, UTF-8, not empty; in parts
  * @KMQTT_A_ROUTE_FLAGS: u32, KMQTT_ROUTE_F_* bits
  * @KMQTT_A_SUBID: u32, Subscription Identifier 1-268435455, 0 = none; may
  *	be repeated in A_DEST
- * @KMQTT_A_SHARE: binary, share name
+ * @KMQTT_A_SHARE: binary, share name; in parts
  * @KMQTT_A_TOKEN: u64, the daemon's, returned in EV_DONE; without it no event
  * @KMQTT_A_ACL_DEFAULT: u32, KMQTT_ACL_* bits allowed when no rule matches
  * @KMQTT_A_ACL_RULE: nest of KMQTT_AR_*
- * @KMQTT_A_TOPIC: binary, Topic Name, UTF-8, with mount point
+ * @KMQTT_A_TOPIC: binary, Topic Name, UTF-8, with mount point; in parts
  * @KMQTT_A_PROPERTIES: binary, the PUBLISH properties that travel on, encoded
  *	as in 5.0 without the length: no Topic Alias, Subscription
- *	Identifier or Message Expiry Interval
+ *	Identifier or Message Expiry Interval; in parts
  * @KMQTT_A_PAYLOAD: binary, part of the payload, may be repeated
  * @KMQTT_A_MSG_FLAGS: u32, KMQTT_MSG_F_* bits
  * @KMQTT_A_EXPIRY: u32, seconds of Message Expiry left now; absent = never
@@ -464,6 +469,7 @@ enum kmqtt_conn_state {
 
 /* KMQTT_A_ACK_FLAGS */
 #define KMQTT_ACK_F_SETTLED	(1U << 0)	/* nothing outstanding: clear VOLATILE */
+#define KMQTT_ACK_F_VOLATILE	(1U << 1)	/* owes what no store holds: set it */
 
 /* KMQTT_A_ROUTE_FLAGS */
 #define KMQTT_ROUTE_F_NO_LOCAL		(1U << 0)
