@@ -24,6 +24,8 @@
  * struct kmqtt_stage - pieces of a payload that is not complete yet
  *
  * One per namespace, of the owner's socket, under kn->lock; dies with it.
+ * An error pointer instead: one of the pieces was refused, the last one will
+ * be, too.
  *
  * @len: bytes in @pieces
  * @pieces: struct stage_piece, in order
@@ -710,8 +712,10 @@ void kmqtt_stage_free(struct kmqtt_net *kn)
 {
 	struct stage_piece *p, *tmp;
 
-	if (!kn->stage)
+	if (IS_ERR_OR_NULL(kn->stage)) {
+		kn->stage = NULL;
 		return;
+	}
 	list_for_each_entry_safe(p, tmp, &kn->stage->pieces, node) {
 		kmqtt_mem_uncharge(kn, p->len);
 		kvfree(p);
@@ -724,6 +728,8 @@ static int stage_add(struct kmqtt_net *kn, const void *data, u32 len)
 {
 	struct stage_piece *p;
 
+	if (IS_ERR(kn->stage))
+		return PTR_ERR(kn->stage);
 	if (!kn->stage) {
 		kn->stage = kzalloc(sizeof(*kn->stage), GFP_KERNEL_ACCOUNT);
 		if (!kn->stage)
@@ -764,6 +770,8 @@ static int stage_message(struct kmqtt_net *kn, struct genl_info *info)
 			err = stage_add(kn, nla_data(attr), nla_len(attr));
 	if (err) {
 		kmqtt_stage_free(kn);
+		/* Nor must those that follow be taken for a whole message. */
+		kn->stage = ERR_PTR(err);
 		GENL_SET_ERR_MSG(info, "no memory for the pieces; all were dropped");
 	}
 	return err;
@@ -1132,6 +1140,9 @@ static int message_command(struct genl_info *info,
 		err = IS_ERR(msg) ? PTR_ERR(msg) : run(kn, info, msg);
 		if (!IS_ERR(msg))
 			kmqtt_msg_put(msg);
+		/* The pieces of a message that was refused are not the next one's. */
+		if (info->attrs[KMQTT_A_TOPIC])
+			kmqtt_stage_free(kn);
 	}
 	mutex_unlock(&kn->lock);
 	return err;
