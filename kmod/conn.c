@@ -505,7 +505,7 @@ void kmqtt_conn_disconnected(struct kmqtt_conn *conn, u8 reason,
 {
 	spin_lock(&conn->lock);
 	/* A client's own end counts even while the daemon's close drains it. */
-	if (!conn->close_req.cause || conn->state == KMQTT_STATE_CLOSING) {
+	if (!conn->close_req.cause || kmqtt_conn_drains(conn)) {
 		swap(conn->close_event, event);
 		conn->close_req.reason = reason;
 		WRITE_ONCE(conn->close_req.cause, KMQTT_CLOSE_DISCONNECT);
@@ -632,10 +632,9 @@ static void conn_begin_close(struct kmqtt_conn *conn)
 	mod_timer(&conn->timer, conn->close_deadline);
 }
 
-/* Does this cause still have the socket's received bytes handled. */
-static bool close_drains(const struct kmqtt_conn *conn)
+bool kmqtt_conn_drains(const struct kmqtt_conn *conn)
 {
-	u8 cause = conn->close_req.cause;
+	u8 cause = READ_ONCE(conn->close_req.cause);
 
 	return conn->level && (cause == KMQTT_CLOSE_DAEMON ||
 			       cause == KMQTT_CLOSE_TAKEOVER);
@@ -645,10 +644,10 @@ static void conn_turn_closing(struct kmqtt_conn *conn)
 {
 	if (conn->state < KMQTT_STATE_CLOSING)
 		conn_begin_close(conn);
-	if (close_drains(conn) && time_before(jiffies, conn->close_deadline)) {
+	if (kmqtt_conn_drains(conn) && time_before(jiffies, conn->close_deadline)) {
 		kmqtt_rx(conn);
 		/* A barrier or a full list: go on when it opens, or at the deadline. */
-		if (close_drains(conn) && !kmqtt_rx_may_read(conn))
+		if (kmqtt_conn_drains(conn) && !kmqtt_rx_may_read(conn))
 			return;
 		if (test_bit(KMQTT_CB_RX, &conn->bits))
 			return;

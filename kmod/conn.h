@@ -319,6 +319,8 @@ int kmqtt_conn_accept(struct kmqtt_conn *conn, struct genl_info *info);
  */
 void kmqtt_conn_close(struct kmqtt_conn *conn, u8 cause, u8 reason,
 		      const u8 *packet, u32 len);
+/* Is it to close once the bytes that it had received are handled? */
+bool kmqtt_conn_drains(const struct kmqtt_conn *conn);
 /**
  * kmqtt_conn_disconnected() - the client sent DISCONNECT
  * @conn: the connection

@@ -205,13 +205,13 @@ static int rx_recv(struct kmqtt_conn *conn, struct kvec *vec, unsigned int n, si
 	return ret;
 }
 
-/* No further frame counts: a close was asked for that does not drain. */
+/*
+ * No further frame counts: a close was asked for that does not drain.  The
+ * daemon may ask at any time, also while the worker handles what it has read.
+ */
 static bool rx_over(const struct kmqtt_conn *conn)
 {
-	u8 cause = READ_ONCE(conn->close_req.cause);
-
-	return cause && (conn->state != KMQTT_STATE_CLOSING ||
-			 cause == KMQTT_CLOSE_DISCONNECT);
+	return READ_ONCE(conn->close_req.cause) && !kmqtt_conn_drains(conn);
 }
 
 /* Handle one whole frame; false: stop here (closed, or a barrier follows). */
