@@ -297,8 +297,8 @@ static void parse_expiration(struct conf_parser *p,
 	  .offset = offsetof(struct conf, log.field), __VA_ARGS__ }
 #define PARSE(n, s, f) \
 	{ .name = #n, .type = CONF_PARSE, .scope = s, .parse = f }
-#define ONLY(n, s, v) \
-	{ .name = #n, .type = CONF_ONLY, .scope = s, .only = v }
+#define ONLY(n, s, v, w) \
+	{ .name = #n, .type = CONF_ONLY, .scope = s, .only = v, .why = w }
 #define UNSUPPORTED(n) \
 	{ .name = n, .type = CONF_UNSUPPORTED }
 
@@ -316,7 +316,7 @@ const struct conf_option conf_options[] = {
 	PARSE(bind_address, CONF_GLOBAL, parse_bind_address),
 	LISTENER(bind_interface, CONF_STRING),
 	PARSE(socket_domain, CONF_LISTENER, parse_socket_domain),
-	ONLY(protocol, CONF_LISTENER, "mqtt"),
+	ONLY(protocol, CONF_LISTENER, "mqtt", "there is none but MQTT over TCP"),
 	PARSE(mount_point, CONF_LISTENER, parse_mount_point),
 	LISTENER(max_connections, CONF_INT, .min = -1, .max = INT_MAX),
 	LISTENER(max_qos, CONF_U8, .max = 2),
@@ -328,20 +328,21 @@ const struct conf_option conf_options[] = {
 
 	/* MQTT. */
 	GLOBAL(allow_long_clientid_31, CONF_BOOL),
-	ONLY(check_retain_source, CONF_GLOBAL, "false"),
-	ONLY(max_inflight_bytes, CONF_GLOBAL, "0"),
+	ONLY(check_retain_source, CONF_GLOBAL, "false", "there is no acl_file to check by"),
+	ONLY(max_inflight_bytes, CONF_GLOBAL, "0", "max_inflight_messages is"),
 	GLOBAL(max_inflight_messages, CONF_U32, .max = 65535),
 	GLOBAL(max_keepalive, CONF_U16, .min = 10, .max = 65535),
 	GLOBAL(max_packet_size, CONF_U32, .min = 20, .max = PACKET_MAX),
 	GLOBAL(max_queued_bytes, CONF_U32, .max = UINT32_MAX),
 	GLOBAL(max_queued_messages, CONF_U32, .max = UINT32_MAX),
 	GLOBAL(memory_limit, CONF_U64, .max = LLONG_MAX),
-	ONLY(message_size_limit, CONF_GLOBAL, "0"),
+	ONLY(message_size_limit, CONF_GLOBAL, "0", "max_packet_size is"),
 	PARSE(persistent_client_expiration, CONF_GLOBAL, parse_expiration),
-	ONLY(queue_qos0_messages, CONF_GLOBAL, "false"),
+	ONLY(queue_qos0_messages, CONF_GLOBAL, "false",
+	     "who is away gets no QoS 0 messages"),
 	GLOBAL(retain_available, CONF_BOOL),
 	GLOBAL(set_tcp_nodelay, CONF_BOOL),
-	ONLY(sys_interval, CONF_GLOBAL, "0"),
+	ONLY(sys_interval, CONF_GLOBAL, "0", "mqttctl stats shows the counters"),
 	GLOBAL(upgrade_outgoing_qos, CONF_BOOL),
 
 	/* Log. */
@@ -355,9 +356,10 @@ const struct conf_option conf_options[] = {
 	/* The daemon. */
 	GLOBAL(control_socket, CONF_STRING),
 	PARSE(include_dir, CONF_GLOBAL, parse_include_dir),
-	ONLY(persistence, CONF_GLOBAL, "false"),
+	ONLY(persistence, CONF_GLOBAL, "false",
+	     "sessions and retained messages are in memory only"),
 	GLOBAL(pid_file, CONF_STRING),
-	ONLY(user, CONF_GLOBAL, "root"),
+	ONLY(user, CONF_GLOBAL, "root", "the module serves nobody else"),
 
 	/* What Mosquitto has besides. */
 	UNSUPPORTED("acl_file"),

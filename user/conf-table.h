@@ -84,6 +84,7 @@ enum conf_type {
  * @max: highest value of a number
  * @parse: for CONF_PARSE; reports problems itself
  * @only: for CONF_ONLY: the value
+ * @why: for CONF_ONLY: why no other, or what to use instead
  */
 struct conf_option {
 	const char *name;
@@ -95,6 +96,7 @@ struct conf_option {
 	void (*parse)(struct conf_parser *p, const struct conf_option *opt,
 		      char *value);
 	const char *only;
+	const char *why;
 };
 
 extern const struct conf_option conf_options[];

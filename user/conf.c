@@ -157,8 +157,9 @@ static void set_option(struct conf_parser *p, const struct conf_option *opt,
 	switch (opt->type) {
 	case CONF_ONLY:
 		if (strcmp(value, opt->only))
-			conf_problem(p, "%s %s is not supported; use \"%s\", or remove the line",
-				     opt->name, value, opt->only);
+			conf_problem(p,
+				     "%s %s is not supported (%s); use \"%s\", or remove the line",
+				     opt->name, value, opt->why, opt->only);
 		break;
 	case CONF_PARSE:
 		opt->parse(p, opt, value);

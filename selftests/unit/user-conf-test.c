@@ -343,10 +343,33 @@ static void test_only(void **state)
 		conf_free(good(text));
 		snprintf(text, sizeof(text), "listener 1884\n%s %s\n", only[i].name,
 			 only[i].other);
-		snprintf(what, sizeof(what), "%s %s is not supported; use \"%s\"",
-			 only[i].name, only[i].other, only[i].value);
+		snprintf(what, sizeof(what), "%s %s is not supported (",
+			 only[i].name, only[i].other);
+		bad(text, 2, what);
+		snprintf(what, sizeof(what), "); use \"%s\", or remove the line",
+			 only[i].value);
 		bad(text, 2, what);
 	}
+}
+
+/* The configuration that Debian's mosquitto comes with: each line has its answer. */
+static void test_debian(void **state)
+{
+	static const char text[] =
+		"# Place your local configuration in /etc/mosquitto/conf.d/\n"
+		"\n"
+		"pid_file /run/mosquitto/mosquitto.pid\n"
+		"\n"
+		"persistence true\n"
+		"persistence_location /var/lib/mosquitto/\n"
+		"\n"
+		"log_dest file /var/log/mosquitto/mosquitto.log\n"
+		"\n"
+		"include_dir /nonexistent\n";
+
+	bad(text, 5, "persistence true is not supported (sessions");
+	bad(text, 6, "\"persistence_location\" of Mosquitto is not supported; remove the line");
+	bad(text, 10, "cannot read the directory /nonexistent");
 }
 
 static void test_listener_errors(void **state)
@@ -518,6 +541,7 @@ int main(void)
 		cmocka_unit_test(test_log),
 		cmocka_unit_test(test_unknown_and_unsupported),
 		cmocka_unit_test(test_only),
+		cmocka_unit_test(test_debian),
 		cmocka_unit_test(test_listener_errors),
 		cmocka_unit_test(test_too_many_listeners),
 		cmocka_unit_test(test_all_problems_at_once),
