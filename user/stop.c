@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The end of the daemon: with a hand-over everything stays as it is, else all
- * clients are disconnected and their close events waited for.
+ * clients are disconnected and their close events waited for.  Those with a
+ * will go first, so that the others see it; the sessions end with us, so that
+ * no will waits for its delay any longer (3.1.3.2.2).
  */
 #include "client.h"
 #include "clock.h"
@@ -10,14 +12,22 @@
 #include "log.h"
 #include "nl.h"
 #include "packet.h"
+#include "session.h"
 #include "stop.h"
+#include "will.h"
 
 #define STOP_CHECK_MS	20
-#define STOP_LIMIT_MS	5000	/* more than the kernel's close_timeout */
+#define STOP_LIMIT_MS	5000	/* more than the kernel's close_timeout, twice */
+#define WILLS_LIMIT_MS	2500
 
+/*
+ * @wills_end: when those with a will must have closed, 0 = all were told to
+ * @deadline: when nobody is waited for any more
+ */
 static struct {
 	struct event_base *base;
 	struct event *timer;
+	uint64_t wills_end;
 	uint64_t deadline;
 	bool begun;
 } stop;
@@ -41,19 +51,56 @@ static void stop_end(void)
 	event_base_loopexit(stop.base, NULL);
 }
 
+static void stop_client(struct client *c, void *arg)
+{
+	if (c->state != CLIENT_CLOSING)
+		client_close(c, 0, KMQTT_CLOSE_DAEMON, KMQTT_RC_SERVER_SHUTTING_DOWN);
+}
+
+static void stop_if_will(struct client *c, void *arg)
+{
+	if (c->will)
+		stop_client(c, NULL);
+}
+
+static void count_will(struct client *c, void *arg)
+{
+	size_t *n = arg;
+
+	if (c->will)
+		++*n;
+}
+
+static void publish_delayed(struct session *s, void *arg)
+{
+	struct will *will = s->will;
+
+	s->will = NULL;
+	if (will)
+		will_publish(will, NULL);
+}
+
+/* Those with a will are gone, or take too long: now the others. */
+static void stop_others(void)
+{
+	stop.wills_end = 0;
+	session_for_each(publish_delayed, NULL);
+	client_for_each(stop_client, NULL);
+	event_settle();
+}
+
 static void stop_check(evutil_socket_t fd, short what, void *arg)
 {
+	size_t wills = 0;
+
+	client_for_each(count_will, &wills);
+	if (stop.wills_end && (!wills || clock_ms() >= stop.wills_end))
+		stop_others();
 	if (client_count() && clock_ms() < stop.deadline)
 		return;
 	if (client_count())
 		log_warning("%zu connections did not close in time", client_count());
 	stop_end();
-}
-
-static void stop_client(struct client *c, void *arg)
-{
-	if (c->state != CLIENT_CLOSING)
-		client_close(c, 0, KMQTT_CLOSE_DAEMON, KMQTT_RC_SERVER_SHUTTING_DOWN);
 }
 
 void stop_begin(bool handover)
@@ -66,8 +113,9 @@ void stop_begin(bool handover)
 		return;
 	}
 	stop.begun = true;
+	stop.wills_end = clock_ms() + WILLS_LIMIT_MS;
 	stop.deadline = clock_ms() + STOP_LIMIT_MS;
-	client_for_each(stop_client, NULL);
+	client_for_each(stop_if_will, NULL);
 	event_settle();
 	stop.timer = event_new(stop.base, -1, EV_PERSIST, stop_check, NULL);
 	if (!stop.timer || event_add(stop.timer, &tv))
