@@ -16,8 +16,10 @@
 #include "inflight.h"
 #include "kmqtt.h"
 #include "log.h"
+#include "mem.h"
 #include "nl.h"
 #include "packet.h"
+#include "pool.h"
 #include "readopt.h"
 #include "retain.h"
 #include "rib.h"
@@ -25,6 +27,7 @@
 #include "stop.h"
 
 #define PEER_LEN	(INET6_ADDRSTRLEN + 16)
+#define CONNECT_MAX	(512U << 10)	/* the kernel's limit of a CONNECT */
 
 static uint64_t broker_started_at;
 
@@ -96,6 +99,7 @@ static void params_apply(void)
 {
 	if (conf_get()->memory_limit)
 		param_set("memory_limit", conf_get()->memory_limit);
+	mem_limit(conf_get()->memory_limit);
 }
 
 int broker_start(struct event_base *base)
@@ -105,13 +109,16 @@ int broker_start(struct event_base *base)
 	rib_init();
 	retain_init();
 	sessions_init(base);
+	clients_init(base);
 	stop_init(base);
 	broker_started_at = (uint64_t)time(NULL);
 	error = broker_bind();
 	if (error)
 		return error;
 	params_apply();
-	error = readopt();
+	error = pool_start(base);
+	if (!error)
+		error = readopt();
 	if (!error)
 		error = event_start(base);
 	if (error) {
@@ -138,6 +145,7 @@ void broker_stop(bool handover)
 void broker_free(void)
 {
 	event_stop();
+	pool_stop();
 	clients_free();
 	sessions_free();
 	rib_free();
@@ -191,14 +199,6 @@ static void attach_done(void *arg, int error, const struct nlmsghdr *reply,
 	r->error = r->conn ? 0 : -EIO;
 }
 
-static bool listener_full(unsigned int listener)
-{
-	const struct conf_listener *l = conf_listener_get(listener);
-
-	return !l || (l->max_connections >= 0 &&
-		      client_count_listener(listener) >= (size_t)l->max_connections);
-}
-
 int broker_attach(int fd, unsigned int listener, const struct sockaddr *peer,
 		  socklen_t peer_len)
 {
@@ -210,16 +210,12 @@ int broker_attach(int fd, unsigned int listener, const struct sockaddr *peer,
 	peer_format(peer, name, sizeof(name));
 	if (stop_begun())
 		return -ESHUTDOWN;
-	if (listener_full(listener)) {
-		log_notice("Connection from %s denied: max_connections of the listener reached",
-			   name);
-		return -ENOSPC;
-	}
 	nl_begin(KMQTT_CMD_CONN_ATTACH);
 	nl_put_u32(KMQTT_A_FD, (uint32_t)fd);
 	nl_put_u32(KMQTT_A_LISTENER, listener);
 	nl_put_str(KMQTT_A_PEER, name);
-	if (max_packet)
+	/* Before it is accepted, nobody may make us hold more than a CONNECT. */
+	if (max_packet && max_packet < CONNECT_MAX)
 		nl_put_u32(KMQTT_A_MAX_PACKET_IN, max_packet);
 	nl_end(attach_done, &r);
 	/* The kernel has taken the socket when this returns. */
@@ -376,6 +372,7 @@ cJSON *broker_stats(void)
 	cJSON_AddNumberToObject(o, "sessions", (double)session_count());
 	cJSON_AddNumberToObject(o, "subscriptions", (double)rib_count());
 	cJSON_AddNumberToObject(o, "retained", (double)retain_count());
+	cJSON_AddNumberToObject(o, "daemon_memory", (double)mem_charged());
 	return o;
 }
 

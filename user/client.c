@@ -8,6 +8,7 @@
 #include "array.h"
 #include "client.h"
 #include "conf.h"
+#include "event.h"
 #include "handle.h"
 #include "inflight.h"
 #include "mem.h"
@@ -20,6 +21,15 @@ static struct map clients;
 static struct map clients_by_id;
 static struct list gates = { &gates, &gates };
 static struct list waiting = { &waiting, &waiting };
+static struct event_base *base;
+static bool retry_armed;
+
+#define RETRY_MS	100
+
+void clients_init(struct event_base *event_base)
+{
+	base = event_base;
+}
 
 static uint64_t conn_hash(uint64_t conn)
 {
@@ -83,6 +93,7 @@ void client_free(struct client *c)
 		map_del(&clients_by_id, &c->id_entry);
 	list_del(&c->gates);
 	list_del(&c->waiting);
+	password_cancel(&c->ticket);
 	will_free(c->will);
 	free(c->unsub);
 	free(c->connect);
@@ -145,6 +156,7 @@ void client_wait(struct client *c, const char *id, const uint8_t *packet, size_t
 	struct client *other;
 
 	c->state = CLIENT_WAITING;
+	/* Assigned ids differ each time, and nobody else waits for them. */
 	if (c->connect)
 		return;
 	c->wait_id = mem_strndup(id, strlen(id));
@@ -157,23 +169,76 @@ void client_wait(struct client *c, const char *id, const uint8_t *packet, size_t
 	list_add_tail(&c->waiting, &other->waiting);
 }
 
+bool client_must_wait(const struct client *c, const char *id)
+{
+	const struct client *other;
+
+	list_for_each(other, &waiting, waiting) {
+		if (other->conn >= c->conn)
+			break;
+		if (!strcmp(other->wait_id, id))
+			return true;
+	}
+	return false;
+}
+
+/* It has its turn; true if it goes on waiting. */
+static bool wake_one(struct client *c)
+{
+	if (c->verdict == VERDICT_PENDING)
+		return true;
+	c->state = CLIENT_ATTACHED;
+	handle_connect(c, c->connect, c->connect_len, c->connect_event);
+	if (c->state == CLIENT_WAITING)
+		return true;
+	list_del(&c->waiting);
+	free(c->connect);
+	c->connect = NULL;
+	free(c->wait_id);
+	c->wait_id = NULL;
+	return false;
+}
+
 void client_wake(const char *id)
 {
 	struct client *c, *tmp;
+	/* It may be that of a client that waits no longer. */
+	char *copy = mem_strndup(id, strlen(id));
 
-	list_for_each_safe(c, tmp, &waiting, waiting) {
-		if (strcmp(c->wait_id, id))
-			continue;
-		c->state = CLIENT_ATTACHED;
-		handle_connect(c, c->connect, c->connect_len, c->connect_event);
-		if (c->state == CLIENT_WAITING)
-			continue;
-		list_del(&c->waiting);
-		free(c->connect);
-		c->connect = NULL;
-		free(c->wait_id);
-		c->wait_id = NULL;
-	}
+	/* Those behind one that waits have to wait, too. */
+	list_for_each_safe(c, tmp, &waiting, waiting)
+		if (!strcmp(c->wait_id, copy) && wake_one(c))
+			break;
+	free(copy);
+}
+
+static void retry_one(struct client *c, void *arg)
+{
+	if (!c->retry)
+		return;
+	c->retry = false;
+	c->full = false;
+	c->live_full = false;
+	if (c->session)
+		inflight_pump(c->session);
+}
+
+static void retry_all(evutil_socket_t fd, short what, void *arg)
+{
+	retry_armed = false;
+	client_for_each(retry_one, NULL);
+	event_settle();
+}
+
+void client_retry(struct client *c)
+{
+	struct timeval tv = { .tv_usec = RETRY_MS * 1000 };
+
+	if (!c)
+		return;
+	c->retry = true;
+	if (!retry_armed && base)
+		retry_armed = !event_base_once(base, -1, EV_TIMEOUT, retry_all, NULL, &tv);
 }
 
 void client_gate_shut(struct client *c)
@@ -216,6 +281,7 @@ void client_close(struct client *c, uint64_t ack, uint8_t cause, uint8_t reason)
 	nl_put_u8(KMQTT_A_CAUSE, cause);
 	nl_end(NULL, NULL);
 	c->state = CLIENT_CLOSING;
+	list_del(&c->waiting);
 }
 
 void client_fault(struct client *c, uint64_t ack, uint8_t reason)

@@ -9,8 +9,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <event2/event.h>
+
 #include "list.h"
 #include "map.h"
+#include "password.h"
 
 struct session;
 struct will;
@@ -18,7 +21,8 @@ struct will;
 /**
  * enum client_state - states of a client
  * @CLIENT_ATTACHED: no CONNECT yet
- * @CLIENT_WAITING: its CONNECT waits for the end of an older connection
+ * @CLIENT_WAITING: its CONNECT waits: for its password's hash, for another
+ *	CONNECT of its client id, or for the end of an older connection
  * @CLIENT_OPEN: accepted
  * @CLIENT_CLOSING: we close it, or refused it; its close event is to come
  */
@@ -27,6 +31,20 @@ enum client_state {
 	CLIENT_WAITING,
 	CLIENT_OPEN,
 	CLIENT_CLOSING,
+};
+
+/**
+ * enum client_verdict - what is known of a client's credentials
+ * @VERDICT_NONE: nothing
+ * @VERDICT_PENDING: the password is being hashed
+ * @VERDICT_GOOD: they are right
+ * @VERDICT_BAD: they are wrong
+ */
+enum client_verdict {
+	VERDICT_NONE,
+	VERDICT_PENDING,
+	VERDICT_GOOD,
+	VERDICT_BAD,
 };
 
 /**
@@ -64,7 +82,7 @@ struct client_unsub {
  * @connect: the CONNECT packet while it waits
  * @connect_len: its length
  * @connect_event: number of its event
- * @wait_id: client id it waits for
+ * @wait_id: client id it will have
  * @unsub: UNSUBSCRIBE in progress
  * @keepalive: Keep Alive in seconds, 0 = none
  * @receive_max: Receive Maximum it was told
@@ -74,6 +92,10 @@ struct client_unsub {
  * @adopted: accepted by an earlier daemon
  * @full: the kernel refused a delivery; EV_WRITABLE will come
  * @live_full: likewise one that was LIVE; retained and queued ones may go on
+ * @retry: it will not: try again after a while
+ * @is_volatile: the kernel knows that it owes what would be lost with us
+ * @verdict: what became of its credentials
+ * @ticket: of its password while that is hashed
  * @gate_shut: to be released when nothing is owed
  * @gates: in the list of those
  * @waiting: in the list of those that wait, by connection id
@@ -103,6 +125,10 @@ struct client {
 	bool adopted;
 	bool full;
 	bool live_full;
+	bool retry;
+	bool is_volatile;
+	enum client_verdict verdict;
+	struct password_ticket ticket;
 	bool gate_shut;
 	struct list gates;
 	struct list waiting;
@@ -124,17 +150,26 @@ size_t client_count_listener(unsigned int listener);
 typedef void (*client_each_t)(struct client *c, void *arg);
 /* @each may free the client it is given. */
 void client_for_each(client_each_t each, void *arg);
-/* At the end of the daemon. */
+/* At the beginning and at the end of the daemon. */
+void clients_init(struct event_base *base);
 void clients_free(void);
 
 /* The prefix of its topics, "" if it has none. */
 const char *client_mount(const struct client *c);
 
-/* Its CONNECT waits for the end of the connection that has its id. */
+/*
+ * Its CONNECT waits until client_wake() of @id; those of one client id have
+ * their turns in the order of their connections.
+ */
 void client_wait(struct client *c, const char *id, const uint8_t *packet, size_t len,
 		 uint64_t event);
-/* Handle the CONNECTs again that waited for @id. */
+/* Does an older one than @c wait for this client id? */
+bool client_must_wait(const struct client *c, const char *id);
+/* Handle the CONNECTs again that wait for @id. */
 void client_wake(const char *id);
+
+/* The kernel had no memory for a delivery and will not say when it has. */
+void client_retry(struct client *c);
 
 /* Its gate is shut: release it when nothing is owed any more. */
 void client_gate_shut(struct client *c);

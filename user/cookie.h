@@ -13,7 +13,6 @@
 #define COOKIE_BYTES		24
 
 #define COOKIE_F_NEW		0x01	/* the session began with this connection */
-#define COOKIE_F_WILL_LOST	0x02	/* has a will that the kernel could not keep */
 
 /**
  * struct cookie - a cookie

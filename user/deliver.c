@@ -11,18 +11,59 @@
 #include "deliver.h"
 #include "inflight.h"
 #include "log.h"
+#include "map.h"
 #include "mem.h"
 #include "message.h"
 #include "nl.h"
+#include "packet.h"
 #include "session.h"
 
-#define DESTS_PER_COMMAND	8192U
+#define DESTS_PER_COMMAND	4096U	/* the results of all fit one datagram */
 
-/* The entries whose fate the result of a DELIVER tells. */
-struct results {
+/**
+ * struct pending - a command whose result is to come
+ * @answer: what it acknowledges, with @packet
+ * @m: message of an INJECT
+ * @refused: its
+ * @n: entries in @out
+ * @out: entries whose fate the result of a DELIVER tells, or NULL
+ */
+struct pending {
+	struct answer answer;
+	uint8_t packet[PACKET_ACK_MAX];
+	struct message *m;
+	inject_refused_t refused;
 	size_t n;
 	struct outgoing *out[];
 };
+
+/* INJECTs without result: how many, and a filter of their topics. */
+static struct {
+	unsigned int n;
+	uint64_t topics;
+} injected;
+
+static uint64_t topic_bit(const char *topic, size_t len)
+{
+	return 1ULL << (map_hash(3, topic, len) & 63);
+}
+
+static struct pending *pending_new(const struct answer *a, size_t n)
+{
+	struct pending *p = mem_zalloc(sizeof(*p) + n * sizeof(p->out[0]));
+
+	p->n = n;
+	if (!a)
+		return p;
+	p->answer = *a;
+	/* A message is answered by an acknowledgement or by nothing. */
+	if (a->len > sizeof(p->packet))
+		p->answer.len = 0;
+	if (p->answer.len)
+		memcpy(p->packet, a->packet, a->len);
+	p->answer.packet = p->packet;
+	return p;
+}
 
 static void put_answer(const struct answer *a)
 {
@@ -42,6 +83,9 @@ static void begin_with_payload(uint8_t cmd, const struct message *m)
 {
 	uint32_t done = 0, len;
 
+	/* No result of an earlier command may bring another one in between. */
+	while (m->payload_len > NL_PIECE_BYTES && nl_pending())
+		nl_flush();
 	while (m->payload_len - done > NL_PIECE_BYTES) {
 		uint32_t end = done + NL_PIECE_BYTES;
 
@@ -91,7 +135,7 @@ static void put_dest(const struct delivery *d)
 	nl_nest_end();
 }
 
-static void results_read(struct results *r, const struct nlmsghdr *reply)
+static void results_read(struct pending *r, const struct nlmsghdr *reply)
 {
 	const struct nlattr *tb[KMQTT_AD_MAX + 1], *a;
 	uint32_t i;
@@ -109,17 +153,28 @@ static void results_read(struct results *r, const struct nlmsghdr *reply)
 	}
 }
 
+/* Did the kernel refuse it?  The text is for the log. */
+static bool was_refused(int error, const char *what, const char *text)
+{
+	if (!error || error == -ENOBUFS)
+		return false;
+	log_warning("kernel refused %s: %s%s%s", what, strerror(-error),
+		    *text ? ": " : "", text);
+	return true;
+}
+
 static void deliver_done(void *arg, int error, const struct nlmsghdr *reply,
 			 const char *text)
 {
-	struct results *r = arg;
 	uint8_t rest = KMQTT_DEST_ACCEPTED;
+	struct pending *r = arg;
 	size_t i;
 
-	if (error && error != -ENOBUFS) {
-		log_warning("kernel refused a delivery: %s%s%s", strerror(-error),
-			    *text ? ": " : "", text);
-		rest = KMQTT_DEST_DENIED;
+	if (was_refused(error, "a delivery", text)) {
+		/* Without memory they wait, as behind a full queue. */
+		rest = error == -ENOMEM ? KMQTT_DEST_FULL : KMQTT_DEST_DENIED;
+		if (r->answer.conn)
+			deliver_answer(&r->answer);
 	}
 	if (reply)
 		results_read(r, reply);
@@ -127,24 +182,48 @@ static void deliver_done(void *arg, int error, const struct nlmsghdr *reply,
 		if (!r->out[i])
 			continue;
 		outgoing_result(r->out[i], rest);
+		if (rest == KMQTT_DEST_FULL && r->out[i]->session)
+			client_retry(r->out[i]->session->client);
 		outgoing_put(r->out[i]);
 	}
 	free(r);
 }
 
+static void answer_done(void *arg, int error, const struct nlmsghdr *reply,
+			const char *text)
+{
+	struct pending *r = arg;
+	struct client *c = client_find(r->answer.conn);
+
+	if (error != -ENOENT && was_refused(error, "an answer", text) && c)
+		client_close(c, r->answer.event, KMQTT_CLOSE_QUOTA, KMQTT_RC_QUOTA);
+	free(r);
+}
+
 void deliver_answer(const struct answer *a)
 {
+	struct answer who = { .conn = a->conn, .event = a->event };
+
 	nl_begin(KMQTT_CMD_DELIVER);
 	put_answer(a);
+	nl_end(answer_done, pending_new(&who, 0));
+}
+
+void deliver_volatile(uint64_t conn)
+{
+	struct answer a = { .conn = conn, .flags = KMQTT_ACK_F_VOLATILE };
+
+	nl_begin(KMQTT_CMD_DELIVER);
+	put_answer(&a);
 	nl_end(NULL, NULL);
 }
 
-static struct results *put_dests(const struct delivery *v, size_t n)
+static struct pending *put_dests(const struct delivery *v, size_t n,
+				 const struct answer *a)
 {
-	struct results *r = mem_zalloc(sizeof(*r) + n * sizeof(r->out[0]));
+	struct pending *r = pending_new(a, n);
 	size_t i;
 
-	r->n = n;
 	for (i = 0; i < n; i++) {
 		put_dest(&v[i]);
 		if (!v[i].out)
@@ -158,7 +237,7 @@ static struct results *put_dests(const struct delivery *v, size_t n)
 void deliver_publish(const struct message *m, const struct delivery *v, size_t n,
 		     const struct answer *a)
 {
-	struct results *r;
+	struct pending *r;
 	size_t part;
 
 	if (!n && a)
@@ -167,7 +246,7 @@ void deliver_publish(const struct message *m, const struct delivery *v, size_t n
 		part = n > DESTS_PER_COMMAND ? DESTS_PER_COMMAND : n;
 		begin_with_payload(KMQTT_CMD_DELIVER, m);
 		put_message(m);
-		r = put_dests(v, part);
+		r = put_dests(v, part, n == part ? a : NULL);
 		v += part;
 		n -= part;
 		if (!n)
@@ -180,19 +259,47 @@ void deliver_outgoing(struct outgoing *out)
 {
 	struct delivery d = { .conn = out->session->client->conn, .out = out };
 
+	out->pending = true;
 	if (out->dup)
 		d.flags |= KMQTT_DEST_F_DUP;
 	if (out->retain)
 		d.flags |= KMQTT_DEST_F_RETAIN;
 	if (out->live)
 		d.flags |= KMQTT_DEST_F_LIVE;
-	if (out->qos)
+	if (out->qos) {
 		d.flags |= KMQTT_DEST_F_VOLATILE;
+		out->session->client->is_volatile = true;
+	}
 	deliver_publish(out->msg, &d, 1, NULL);
 }
 
-void deliver_inject(const struct message *m, const struct answer *a)
+static void inject_done(void *arg, int error, const struct nlmsghdr *reply,
+			const char *text)
 {
+	struct pending *r = arg;
+
+	if (!--injected.n)
+		injected.topics = 0;
+	if (error == -E2BIG)
+		r->refused(r->m, &r->answer);
+	else if (was_refused(error, "a message", text) && r->answer.conn)
+		deliver_answer(&r->answer);
+	message_put(r->m);
+	free(r);
+}
+
+void deliver_order(const char *topic, size_t len)
+{
+	if (injected.n && (!topic || injected.topics & topic_bit(topic, len)))
+		nl_flush();
+}
+
+void deliver_inject(struct message *m, const struct answer *a, inject_refused_t refused)
+{
+	struct pending *r = pending_new(a, 0);
+
+	r->m = message_get(m);
+	r->refused = refused;
 	begin_with_payload(KMQTT_CMD_INJECT, m);
 	put_message(m);
 	if (m->retain)
@@ -200,5 +307,7 @@ void deliver_inject(const struct message *m, const struct answer *a)
 	if (m->source)
 		nl_put_u64(KMQTT_A_SOURCE_CONN, m->source);
 	put_answer(a);
-	nl_end(NULL, NULL);
+	injected.n++;
+	injected.topics |= topic_bit(m->topic, m->topic_len);
+	nl_end(inject_done, r);
 }

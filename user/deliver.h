@@ -42,8 +42,16 @@ struct delivery {
 	unsigned int n_subids;
 };
 
-/* An acknowledgement with its answer packet, or a packet alone. */
+/* What becomes of an INJECT that the kernel leaves to us: DELIVERs. */
+typedef void (*inject_refused_t)(struct message *m, const struct answer *a);
+
+/*
+ * An acknowledgement with its answer packet, or a packet alone.  A connection
+ * that the kernel has no memory for is closed.
+ */
 void deliver_answer(const struct answer *a);
+/* Tell the kernel that @conn owes what would be lost with us. */
+void deliver_volatile(uint64_t conn);
 /*
  * A message for @n destinations, and the answer @a (may be NULL) with it.
  * Without destinations the answer goes alone.
@@ -52,7 +60,13 @@ void deliver_publish(const struct message *m, const struct delivery *v, size_t n
 		     const struct answer *a);
 /* An entry of a session on its own. */
 void deliver_outgoing(struct outgoing *out);
-/* QoS 0, through the FIB. */
-void deliver_inject(const struct message *m, const struct answer *a);
+/* QoS 0, through the FIB.  @refused is called if too many filters match. */
+void deliver_inject(struct message *m, const struct answer *a, inject_refused_t refused);
+/*
+ * To be called before a message on @topic, or with NULL on any, goes to
+ * somebody: an INJECT whose result is not known yet may become DELIVERs, which
+ * must not be late.
+ */
+void deliver_order(const char *topic, size_t len);
 
 #endif /* MQTTD_DELIVER_H */

@@ -58,8 +58,10 @@ void handle_ack(const struct packet *p)
 	if (type)
 		a.len = packet_ack_put(buf, type, p->c->protocol, packet_id,
 				       answer_reason);
-	if (inflight_settled(p->c->session))
+	if (inflight_settled(p->c->session)) {
 		a.flags |= KMQTT_ACK_F_SETTLED;
+		p->c->is_volatile = false;
+	}
 	deliver_answer(&a);
 	inflight_pump(p->c->session);
 }

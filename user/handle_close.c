@@ -126,7 +126,9 @@ void handle_close(const struct kevent *e)
 	}
 	if (conf_get()->connection_messages)
 		log_notice("Client %s %s.", c->id ? c->id : c->peer, cause_text(e->cause));
-	id = c->id ? mem_strndup(c->id, strlen(c->id)) : NULL;
+	/* Others may wait behind it, accepted or not. */
+	id = c->id ? c->id : c->wait_id;
+	id = id ? mem_strndup(id, strlen(id)) : NULL;
 	if (c->session)
 		close_session(c, e);
 	else

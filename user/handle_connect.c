@@ -12,6 +12,7 @@
 #include "client.h"
 #include "conf.h"
 #include "cookie.h"
+#include "event.h"
 #include "handle.h"
 #include "inflight.h"
 #include "kmqtt.h"
@@ -28,8 +29,8 @@
 #include "will.h"
 
 #define ID_MAX_31	23	/* client id in 3.1 */
-#define NAME_MAX_BYTES	65531	/* client id, user name: one netlink attribute */
 #define KEEPALIVE_MAX	65535	/* of max_keepalive: as good as none */
+#define LATER		(-1)	/* no reason code: the judgement comes later */
 
 /**
  * struct attempt - a CONNECT that is being judged
@@ -64,6 +65,7 @@ static uint8_t return_code(uint8_t reason)
 	case KMQTT_RC_SERVER_UNAVAILABLE:
 	case KMQTT_RC_SERVER_BUSY:
 	case KMQTT_RC_SERVER_SHUTTING_DOWN:
+	case KMQTT_RC_QUOTA:
 		return 3;
 	case KMQTT_RC_BAD_CREDENTIALS:
 		return 4;
@@ -82,32 +84,34 @@ static uint8_t refusal_cause(uint8_t reason)
 		return KMQTT_CLOSE_MALFORMED;
 	case KMQTT_RC_PROTOCOL_ERROR:
 		return KMQTT_CLOSE_PROTOCOL;
+	case KMQTT_RC_QUOTA:
+		return KMQTT_CLOSE_QUOTA;
 	default:
 		return KMQTT_CLOSE_DAEMON;
 	}
 }
 
-static void refuse(const struct attempt *a, uint8_t reason)
+static void refuse(struct client *c, uint8_t level, uint64_t event, uint8_t reason)
 {
 	uint8_t connack[5] = { KMQTT_CONNACK << 4, 2, 0, 0, 0 };
 	size_t len = 4;
 
-	if (a->p.level == KMQTT_V5) {
+	if (level == KMQTT_V5) {
 		connack[1] = 3;
 		connack[3] = reason;
 		len = 5;
 	} else {
 		connack[3] = return_code(reason);
 	}
-	log_info("connection from %s refused: reason code 0x%02x", a->c->peer, reason);
+	log_info("connection from %s refused: reason code 0x%02x", c->peer, reason);
 	nl_begin(KMQTT_CMD_CONN_CLOSE);
-	nl_put_u64(KMQTT_A_CONN, a->c->conn);
-	nl_put_u64(KMQTT_A_ACK_EVENT, a->event);
+	nl_put_u64(KMQTT_A_CONN, c->conn);
+	nl_put_u64(KMQTT_A_ACK_EVENT, event);
 	if (connack[3])
 		nl_put(KMQTT_A_ANSWER, connack, len);
 	nl_put_u8(KMQTT_A_CAUSE, refusal_cause(reason));
 	nl_end(NULL, NULL);
-	a->c->state = CLIENT_CLOSING;
+	c->state = CLIENT_CLOSING;
 }
 
 /* A random one, in the form of a UUID as Mosquitto's. */
@@ -141,8 +145,6 @@ static int choose_id(struct attempt *a)
 	const struct conf_security *sec = &a->listener->security;
 	const struct packet_connect *p = &a->p;
 
-	if (p->id.len > NAME_MAX_BYTES)
-		return KMQTT_RC_CLIENT_ID;
 	if (a->listener->use_username_as_clientid) {
 		if (!p->username.p || !p->username.len)
 			return KMQTT_RC_NOT_AUTHORIZED;
@@ -165,17 +167,47 @@ static int choose_id(struct attempt *a)
 	return 0;
 }
 
+/* The password has been hashed. */
+static void hashed(struct password_ticket *ticket, bool right)
+{
+	struct client *c = container_of(ticket, struct client, ticket);
+
+	c->verdict = right ? VERDICT_GOOD : VERDICT_BAD;
+	if (c->state != CLIENT_WAITING)
+		return;
+	client_wake(c->wait_id);
+	event_settle();
+}
+
+/* As Mosquitto, a wrong password is "not authorized", not "bad user name". */
 static int check_credentials(const struct attempt *a)
 {
-	const struct packet_connect *p = &a->p;
+	const struct credentials who = {
+		.user = a->p.username.p,
+		.user_len = a->p.username.len,
+		.password = a->p.password.p,
+		.password_len = a->p.password.len,
+	};
 
-	if (!p->username.p)
+	if (!who.user)
 		return a->listener->security.allow_anonymous ? 0 : KMQTT_RC_NOT_AUTHORIZED;
-	if (p->username.len <= NAME_MAX_BYTES &&
-	    password_check(a->c->listener, (const char *)p->username.p,
-			   p->username.len, p->password.p, p->password.len))
-		return 0;
-	return KMQTT_RC_BAD_CREDENTIALS;
+	if (a->c->verdict == VERDICT_NONE) {
+		a->c->ticket.done = hashed;
+		switch (password_ask(a->c->listener, &who, &a->c->ticket)) {
+		case PASSWORD_LATER:
+			a->c->verdict = VERDICT_PENDING;
+			break;
+		case PASSWORD_RIGHT:
+			a->c->verdict = VERDICT_GOOD;
+			break;
+		case PASSWORD_WRONG:
+			a->c->verdict = VERDICT_BAD;
+			break;
+		}
+	}
+	if (a->c->verdict == VERDICT_PENDING)
+		return LATER;
+	return a->c->verdict == VERDICT_GOOD ? 0 : KMQTT_RC_NOT_AUTHORIZED;
 }
 
 static int choose_keepalive(struct attempt *a)
@@ -227,6 +259,7 @@ static int make_will(struct attempt *a)
 		.has_expiry = p->has_will_expiry,
 	};
 	uint8_t *props;
+	int reason;
 
 	if (!p->has_will)
 		return 0;
@@ -237,11 +270,14 @@ static int make_will(struct attempt *a)
 	props = mem_zalloc(p->will_props.len);
 	parts.props = props;
 	parts.props_len = will_props_copy(props, &p->will_props);
-	a->will = will_new(&terms);
+	reason = message_refusal(&parts);
+	if (!reason)
+		a->will = will_new(&terms);
 	free(props);
-	return a->will ? 0 : KMQTT_RC_TOPIC_NAME_INVALID;
+	return reason;
 }
 
+/* Returns 0, a reason code, or LATER. */
 static int judge(struct attempt *a, const uint8_t *data, size_t len)
 {
 	struct kmqtt_fixed fix;
@@ -265,6 +301,8 @@ static int judge(struct attempt *a, const uint8_t *data, size_t len)
 		reason = check_credentials(a);
 	if (!reason)
 		reason = choose_keepalive(a);
+	if (!reason && !mem_room(session_cost(a->id)))
+		reason = KMQTT_RC_QUOTA;
 	if (!reason)
 		reason = make_will(a);
 	return reason;
@@ -351,30 +389,40 @@ static void connack_make(const struct attempt *a, bool present, struct packet_bu
 	}
 }
 
-/* Returns false if the will is too large for the kernel to keep. */
-static bool put_will(const struct client *c)
+static void put_will(const struct client *c)
 {
 	uint8_t *data;
 	size_t len;
-	bool fits;
 
 	if (!c->will)
-		return true;
+		return;
 	data = will_encode(c->will, &len);
-	fits = len <= KMQTT_WILL_MAX;
-	if (fits)
-		nl_put(KMQTT_A_WILL, data, len);
+	nl_put(KMQTT_A_WILL, data, len);
 	free(data);
-	return fits;
 }
+
+/* What accept_done() must know. */
+struct accepted {
+	uint64_t conn;
+	uint64_t event;
+};
 
 static void accept_done(void *arg, int error, const struct nlmsghdr *reply,
 			const char *text)
 {
+	const struct accepted *who = arg;
+	struct client *c = client_find(who->conn);
+
 	/* A connection that is gone has its close event on the way. */
-	if (error && error != -ENOENT && error != -ESHUTDOWN)
-		log_err("kernel refused to accept a client: %s%s%s", strerror(-error),
-			*text ? ": " : "", text);
+	if (error && error != -ENOBUFS && error != -ENOENT && error != -ESHUTDOWN && c) {
+		log_err("kernel refused to accept client %s: %s%s%s", c->id,
+			strerror(-error), *text ? ": " : "", text);
+		/* It never was connected. */
+		will_free(c->will);
+		c->will = NULL;
+		refuse(c, c->protocol, who->event, KMQTT_RC_QUOTA);
+	}
+	free(arg);
 }
 
 static void put_limits(const struct attempt *a)
@@ -407,6 +455,7 @@ static void send_accept(const struct attempt *a, bool present)
 		.connected_at = c->connected_at,
 	};
 	uint8_t buf[COOKIE_BYTES];
+	const struct accepted who = { c->conn, a->event };
 	struct packet_buf b = { 0 };
 	const uint8_t *connack;
 	size_t len;
@@ -423,15 +472,19 @@ static void send_accept(const struct attempt *a, bool present)
 	if (*client_mount(c))
 		nl_put(KMQTT_A_MOUNT_POINT, client_mount(c), strlen(client_mount(c)));
 	put_limits(a);
-	if (!put_will(c))
-		cookie.flags |= COOKIE_F_WILL_LOST;
+	put_will(c);
+	/* It goes on with what would be lost with us. */
+	if (!inflight_settled(c->session)) {
+		nl_put_u32(KMQTT_A_ACK_FLAGS, KMQTT_ACK_F_VOLATILE);
+		c->is_volatile = true;
+	}
 	cookie_encode(&cookie, buf);
 	nl_put(KMQTT_A_COOKIE, buf, sizeof(buf));
 	/* Without a session nothing comes between CONNACK and live messages. */
 	nl_put_u32(KMQTT_A_CONN_FLAGS,
 		   (present ? 0 : KMQTT_CONN_F_RELEASE) |
 		   (a->listener->disconnect_slow ? KMQTT_CONN_F_DROP_SLOW : 0));
-	nl_end(accept_done, NULL);
+	nl_end(accept_done, mem_dup(&who, sizeof(who)));
 	packet_buf_free(&b);
 }
 
@@ -483,30 +536,35 @@ static void accept_client(struct attempt *a)
 			   c->username ? c->username : "", c->username ? "'" : "");
 }
 
-void handle_connect(struct client *c, const uint8_t *data, size_t len, uint64_t event)
+/* Is the client id in use?  The close event of who has it wakes us. */
+static bool take_over(const struct client *c, const char *id)
 {
-	struct attempt a = { .c = c, .event = event };
-	struct client *old;
-	int reason;
+	struct client *old = client_find_id(id);
 
-	reason = judge(&a, data, len);
-	if (reason) {
-		refuse(&a, (uint8_t)reason);
-		goto out;
-	}
-	old = client_find_id(a.id);
-	if (!old) {
-		accept_client(&a);
-		goto out;
-	}
-	/* Its close event wakes us. */
+	if (!old)
+		return false;
 	if (old->state != CLIENT_CLOSING) {
 		log_info("client %s at %s is taken over by %s", old->id, old->peer,
 			 c->peer);
 		client_close(old, 0, KMQTT_CLOSE_TAKEOVER, KMQTT_RC_SESSION_TAKEN_OVER);
 	}
-	client_wait(c, a.id, data, len, event);
-out:
+	return true;
+}
+
+void handle_connect(struct client *c, const uint8_t *data, size_t len, uint64_t event)
+{
+	struct attempt a = { .c = c, .event = event };
+	int reason;
+
+	reason = judge(&a, data, len);
+	if (reason == LATER || (!reason && client_must_wait(c, a.id)))
+		client_wait(c, a.id, data, len, event);
+	else if (reason)
+		refuse(c, a.p.level, event, (uint8_t)reason);
+	else if (take_over(c, a.id))
+		client_wait(c, a.id, data, len, event);
+	else
+		accept_client(&a);
 	will_free(a.will);
 	free(a.id);
 }

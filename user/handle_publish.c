@@ -14,8 +14,9 @@
 #include "publish.h"
 #include "session.h"
 
-static struct message *publish_message(const struct packet *p,
-				       const struct kmqtt_publish *pub)
+/* Returns 0 and the message, or the reason code that refuses it. */
+static uint8_t publish_message(const struct packet *p, const struct kmqtt_publish *pub,
+			       struct message **m)
 {
 	struct message_parts parts = {
 		.mount = client_mount(p->c),
@@ -28,16 +29,36 @@ static struct message *publish_message(const struct packet *p,
 		.qos = pub->qos,
 		.retain = pub->retain,
 	};
-	struct message *m;
+	uint8_t reason = message_refusal(&parts);
 
+	if (reason)
+		return reason;
 	if (pub->has_expiry)
 		parts.expires = p->ev->time_ms + pub->expiry * 1000ULL;
-	m = message_new(&parts);
-	if (!m)
-		return NULL;
-	m->source = p->c->conn;
-	m->source_id = mem_strndup(p->c->id, strlen(p->c->id));
-	return m;
+	*m = message_new(&parts);
+	(*m)->source = p->c->conn;
+	(*m)->source_id = mem_strndup(p->c->id, strlen(p->c->id));
+	return 0;
+}
+
+/* Without memory QoS 0 is dropped; 3.x has no words for a refusal. */
+static void publish_refuse(const struct packet *p, const struct kmqtt_publish *pub,
+			   uint8_t reason)
+{
+	struct answer a = { .conn = p->c->conn, .event = p->ev->number };
+	uint8_t buf[PACKET_ACK_MAX];
+
+	if (reason != KMQTT_RC_QUOTA || (pub->qos && p->c->protocol != KMQTT_V5)) {
+		client_fault(p->c, p->ev->number, reason);
+		return;
+	}
+	mem_complain("a message", p->c->id);
+	if (pub->qos) {
+		a.packet = buf;
+		a.len = packet_ack_put(buf, pub->qos == 1 ? KMQTT_PUBACK : KMQTT_PUBREC,
+				       p->c->protocol, pub->packet_id, reason);
+	}
+	deliver_answer(&a);
 }
 
 static void publish_acked(const struct packet *p, const struct kmqtt_publish *pub,
@@ -87,9 +108,9 @@ void handle_publish(const struct packet *p)
 		client_fault(p->c, p->ev->number, (uint8_t)reason);
 		return;
 	}
-	m = publish_message(p, &pub);
-	if (!m) {
-		client_fault(p->c, p->ev->number, KMQTT_RC_TOPIC_NAME_INVALID);
+	reason = publish_message(p, &pub, &m);
+	if (reason) {
+		publish_refuse(p, &pub, (uint8_t)reason);
 		return;
 	}
 	if (pub.qos)

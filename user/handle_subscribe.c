@@ -82,6 +82,12 @@ static void subscribe_one(const struct packet *p, const struct packet_filters *f
 		w->reason = (uint8_t)reason;
 		return;
 	}
+	if (rib_full(p->c->session, name.share, name.filter)) {
+		mem_complain("a subscription", p->c->id);
+		w->reason = KMQTT_RC_QUOTA;
+		route_name_free(&name);
+		return;
+	}
 	options_read(f, one->options, &opts);
 	w->reason = opts.qos;
 	w->sub = rib_add(p->c->session, name.share, name.filter, &opts, &w->existed);
@@ -136,23 +142,35 @@ static void send_retained(struct session *s, const struct wanted *w)
 	retain_match(w->sub->filter, retained_one, &r);
 }
 
-/* Subscriptions whose routes the kernel refused do not exist. */
-static void drop_refused(struct wanted *w, unsigned int n)
+/*
+ * Subscriptions whose routes the kernel refused do not exist.  The same filter
+ * may stand in the packet twice.
+ */
+static void drop_refused(uint64_t conn, struct wanted *w, unsigned int n)
 {
-	unsigned int i, j;
+	struct subscription *sub, *tmp;
+	struct list refused;
+	unsigned int i;
 
+	list_init(&refused);
 	for (i = 0; i < n; i++) {
-		struct subscription *sub = w[i].sub;
-
-		if (!sub || w[i].reason < 0x80)
+		if (!w[i].sub || w[i].reason < 0x80)
 			continue;
-		/* The same filter may stand in the packet twice. */
-		for (j = 0; j < n; j++) {
-			if (w[j].sub != sub)
-				continue;
-			w[j].sub = NULL;
-			w[j].reason = w[i].reason;
-		}
+		w[i].sub->refusal = w[i].reason;
+		list_del(&w[i].sub->by_session);
+		list_add_tail(&w[i].sub->by_session, &refused);
+	}
+	for (i = 0; i < n; i++) {
+		if (!w[i].sub || !w[i].sub->refusal)
+			continue;
+		w[i].reason = w[i].sub->refusal;
+		w[i].sub = NULL;
+	}
+	list_for_each_safe(sub, tmp, &refused, by_session) {
+		const struct route_name name = { sub->share, sub->filter };
+
+		/* One that was there before the refused one took its place. */
+		route_del(conn, &name, 0, NULL, NULL);
 		rib_del(sub);
 	}
 }
@@ -172,12 +190,14 @@ void handle_subscribe(const struct packet *p)
 		client_fault(p->c, p->ev->number, (uint8_t)reason);
 		return;
 	}
+	/* Whoever subscribes now gets a retained message once. */
+	deliver_order(NULL, 0);
 	w = mem_zalloc(n * sizeof(*w));
 	for (struct packet_filters walk = f; packet_filters_next(&walk, &one); i++)
 		subscribe_one(p, &f, &one, &w[i]);
 	/* SUBACK tells what the kernel said to the routes. */
 	nl_flush();
-	drop_refused(w, n);
+	drop_refused(p->c->conn, w, n);
 	send_suback(p, &f, w, n);
 	for (i = 0; i < n; i++)
 		send_retained(p->c->session, &w[i]);

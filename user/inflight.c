@@ -14,8 +14,12 @@
 #include "mem.h"
 #include "message.h"
 #include "packet.h"
+#include "retain.h"
 #include "rib.h"
 #include "session.h"
+
+/* How often a session may be owed what the retained store has. */
+#define RETAINED_COPIES	8
 
 void inflight_init(struct session *s)
 {
@@ -23,6 +27,11 @@ void inflight_init(struct session *s)
 	list_init(&s->queue);
 	list_init(&s->retained);
 	s->window = UINT16_MAX;
+}
+
+static size_t outgoing_cost(const struct outgoing *out)
+{
+	return sizeof(*out) + out->n_subids * sizeof(out->subids[0]);
 }
 
 struct outgoing *outgoing_get(struct outgoing *out)
@@ -35,6 +44,7 @@ void outgoing_put(struct outgoing *out)
 {
 	if (--out->refs)
 		return;
+	mem_uncharge(outgoing_cost(out));
 	message_put(out->msg);
 	free(out);
 }
@@ -51,6 +61,7 @@ static struct outgoing *outgoing_new(struct session *s, struct message *m, uint8
 	out->n_subids = n_subids;
 	if (n_subids)
 		memcpy(out->subids, subids, n_subids * sizeof(*subids));
+	mem_charge(outgoing_cost(out));
 	return out;
 }
 
@@ -68,6 +79,8 @@ static void outgoing_unlink(struct outgoing *out)
 	if (out->state == OUT_QUEUED && out->qos) {
 		s->n_queue--;
 		s->queue_bytes -= message_size(out->msg);
+	} else if (out->state == OUT_QUEUED) {
+		s->n_retained--;
 	} else if (out->state != OUT_QUEUED) {
 		if (out->qos)
 			s->n_inflight--;
@@ -148,6 +161,8 @@ static void outgoing_start(struct outgoing *out)
 	struct session *s = out->session;
 
 	out->state = OUT_PUBLISH;
+	/* From now on: results that come before it is sent send others only. */
+	out->pending = true;
 	if (out->qos) {
 		out->packet_id = next_id(s);
 		s->n_inflight++;
@@ -164,6 +179,8 @@ static void outgoing_queue(struct outgoing *out, struct list *list)
 	if (out->qos) {
 		s->n_queue++;
 		s->queue_bytes += message_size(out->msg);
+	} else {
+		s->n_retained++;
 	}
 	list_add_tail(&out->node, list);
 }
@@ -172,6 +189,9 @@ static bool queue_has_room(const struct session *s, const struct message *m)
 {
 	const struct conf *conf = conf_get();
 
+	/* What is left is for those that read what they are sent. */
+	if (mem_scarce())
+		return false;
 	if (conf->max_queued_messages && s->n_queue >= conf->max_queued_messages)
 		return false;
 	return !conf->max_queued_bytes ||
@@ -188,6 +208,15 @@ static bool unsent(const struct session *s)
 			if (!out->sent && !out->live)
 				return true;
 	return false;
+}
+
+/* What waits here would be lost with us, and the kernel must know. */
+static void owe(struct client *c)
+{
+	if (!c || c->is_volatile)
+		return;
+	c->is_volatile = true;
+	deliver_volatile(c->conn);
 }
 
 struct outgoing *inflight_add(const struct rib_dest *d, struct message *m, uint8_t qos,
@@ -213,17 +242,34 @@ struct outgoing *inflight_add(const struct rib_dest *d, struct message *m, uint8
 	out->live = online;
 	if (!now) {
 		outgoing_queue(out, &s->queue);
+		owe(s->client);
 		return NULL;
 	}
 	outgoing_start(out);
 	return out;
 }
 
+/*
+ * Many filters, or one asked for many times, bring the same messages again
+ * and again: enough is enough.
+ */
+static bool retained_has_room(const struct session *s)
+{
+	return s->n_retained + s->n_queue <
+	       RETAINED_COPIES * retain_count() + conf_get()->max_queued_messages &&
+	       !mem_scarce();
+}
+
 void inflight_add_retained(struct session *s, struct message *m, uint8_t qos,
 			   uint32_t subid)
 {
-	struct outgoing *out = outgoing_new(s, m, qos, &subid, subid ? 1 : 0);
+	struct outgoing *out;
 
+	if (!retained_has_room(s)) {
+		s->dropped++;
+		return;
+	}
+	out = outgoing_new(s, m, qos, &subid, subid ? 1 : 0);
 	out->retain = true;
 	outgoing_queue(out, &s->retained);
 }
@@ -289,6 +335,8 @@ static void outgoing_dequeue(struct outgoing *out)
 	if (out->qos) {
 		s->n_queue--;
 		s->queue_bytes -= message_size(out->msg);
+	} else {
+		s->n_retained--;
 	}
 	outgoing_start(out);
 }
@@ -324,7 +372,7 @@ bool inflight_owes(const struct session *s)
 
 bool inflight_settled(const struct session *s)
 {
-	return list_empty(&s->inflight) && list_empty(&s->queue) && !s->n_inbound;
+	return list_empty(&s->inflight) && !s->n_queue && !s->n_inbound;
 }
 
 bool inflight_puback(struct session *s, uint16_t packet_id)

@@ -38,7 +38,7 @@ enum outgoing_state {
  * @msg: the message
  * @state: how far it is
  * @sent: the kernel took it
- * @pending: in a delivery whose result is to come
+ * @pending: in a delivery whose result is to come, or about to be
  * @dup: was sent on an earlier connection
  * @retain: RETAIN flag
  * @live: published while the client was online: waits at the gate

@@ -6,8 +6,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "log.h"
 #include "mem.h"
+
+#define LIMIT_DEFAULT	(256ULL << 20)
+
+static uint64_t limit = LIMIT_DEFAULT;
+static size_t charged;
 
 static void *checked(void *p)
 {
@@ -45,4 +51,45 @@ char *mem_strndup(const void *p, size_t len)
 		memcpy(s, p, len);
 	s[len] = '\0';
 	return s;
+}
+
+bool mem_room(size_t bytes)
+{
+	return charged < limit && bytes <= limit - charged;
+}
+
+void mem_charge(size_t bytes)
+{
+	charged += bytes;
+}
+
+void mem_uncharge(size_t bytes)
+{
+	charged -= bytes;
+}
+
+size_t mem_charged(void)
+{
+	return charged;
+}
+
+bool mem_scarce(void)
+{
+	return charged > limit / 4 * 3;
+}
+
+void mem_limit(uint64_t bytes)
+{
+	limit = bytes ? bytes : LIMIT_DEFAULT;
+}
+
+void mem_complain(const char *what, const char *id)
+{
+	static uint64_t last;
+
+	if (last && clock_ms() - last < 1000)
+		return;
+	last = clock_ms();
+	log_warning("no room for %s of client %s; see memory_limit in mqttd.conf(5)",
+		    what, id);
 }

@@ -13,6 +13,7 @@
 /**
  * struct message - an Application Message
  * @refs: references
+ * @charged: bytes it is charged with
  * @source: connection of the publisher, 0 = none
  * @source_id: its client id, for No Local of retained messages, or NULL
  * @expires: clock_ms() when it expires, 0 = never
@@ -28,6 +29,7 @@
  */
 struct message {
 	unsigned int refs;
+	size_t charged;
 	uint64_t source;
 	char *source_id;
 	uint64_t expires;
@@ -72,10 +74,13 @@ struct message_parts {
 	bool retain;
 };
 
-/* Topic and properties travel in one netlink attribute each. */
-#define MESSAGE_ATTR_MAX	65531U
-
-/* NULL if topic, with its mount point, or properties are too long for that. */
+/*
+ * Why there can be no such message: 0x90 if the topic is too long with its
+ * mount point, 0x97 if the properties are or the memory limit is reached; else
+ * 0.
+ */
+uint8_t message_refusal(const struct message_parts *parts);
+/* Of parts that message_refusal() does not refuse. */
 struct message *message_new(const struct message_parts *parts);
 /* The last reference frees it. */
 struct message *message_get(struct message *m);

@@ -18,6 +18,7 @@
 #define NL_SOCKBUF	(8 * 1024 * 1024)
 #define NL_RECV_BYTES	(256U * 1024)
 #define NL_HDRLEN	(MNL_NLMSG_HDRLEN + GENL_HDRLEN)
+#define NL_ATTR_MAX	(UINT16_MAX - MNL_ATTR_HDRLEN)
 
 struct nl_command {
 	uint32_t seq;
@@ -187,7 +188,7 @@ void nl_begin(uint8_t cmd)
 	genl->version = KMQTT_GENL_VERSION;
 }
 
-void nl_put(uint16_t type, const void *data, size_t len)
+static void put_part(uint16_t type, const void *data, size_t len)
 {
 	struct nlattr *a = batch_reserve(MNL_ALIGN(MNL_ATTR_HDRLEN + len));
 
@@ -195,6 +196,15 @@ void nl_put(uint16_t type, const void *data, size_t len)
 	a->nla_len = (uint16_t)(MNL_ATTR_HDRLEN + len);
 	if (len)
 		memcpy(mnl_attr_get_payload(a), data, len);
+}
+
+void nl_put(uint16_t type, const void *data, size_t len)
+{
+	const uint8_t *p = data;
+
+	for (; len > NL_ATTR_MAX; p += NL_ATTR_MAX, len -= NL_ATTR_MAX)
+		put_part(type, p, NL_ATTR_MAX);
+	put_part(type, p, len);
 }
 
 void nl_put_u8(uint16_t type, uint8_t value)
@@ -424,7 +434,9 @@ void nl_dump_start(uint8_t cmd)
 {
 	int error;
 
-	nl_flush();
+	/* Results may bring new commands, whose results count as well. */
+	while (nl_pending())
+		nl_flush();
 	nl_begin(cmd);
 	nl_end(NULL, NULL);
 	nl_header()->nlmsg_flags |= NLM_F_DUMP;
@@ -512,6 +524,26 @@ void nl_nested(const struct nlattr *nest, const struct nlattr **tb, uint16_t max
 	}
 }
 
+char *nl_parts(const struct nlmsghdr *msg, uint16_t type, size_t *len)
+{
+	const struct nlattr *a;
+	char *data, *p;
+
+	*len = 0;
+	mnl_attr_for_each(a, msg, GENL_HDRLEN) {
+		if (mnl_attr_get_type(a) == type)
+			*len += mnl_attr_get_payload_len(a);
+	}
+	data = mem_zalloc(*len + 1);
+	p = data;
+	mnl_attr_for_each(a, msg, GENL_HDRLEN) {
+		if (mnl_attr_get_type(a) == type)
+			p = mempcpy(p, mnl_attr_get_payload(a),
+				    mnl_attr_get_payload_len(a));
+	}
+	return data;
+}
+
 uint64_t nl_u64(const struct nlattr *a)
 {
 	return a && mnl_attr_get_payload_len(a) >= 8 ? mnl_attr_get_u64(a) : 0;
@@ -536,7 +568,6 @@ int nl_dump(uint8_t cmd, nl_dump_t each, void *arg)
 {
 	enum nl_received r;
 
-	nl_flush();
 	nl_dump_start(cmd);
 	do {
 		r = nl_receive(each, arg);

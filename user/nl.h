@@ -41,7 +41,10 @@ int nl_fd(void);
  * that has grown large is sent first.
  */
 void nl_begin(uint8_t cmd);
-/* Attributes of the command or nest begun last; the string with its NUL. */
+/*
+ * Attributes of the command or nest begun last; the string with its NUL, and
+ * what does not fit one attribute in parts.
+ */
 void nl_put(uint16_t type, const void *data, size_t len);
 void nl_put_u8(uint16_t type, uint8_t value);
 void nl_put_u16(uint16_t type, uint16_t value);
@@ -93,6 +96,8 @@ bool nl_dumping(void);
 void nl_attrs(const struct nlmsghdr *msg, const struct nlattr **tb, uint16_t max);
 /* The same of a nest. */
 void nl_nested(const struct nlattr *nest, const struct nlattr **tb, uint16_t max);
+/* All parts of a binary attribute, a NUL behind them; free it. */
+char *nl_parts(const struct nlmsghdr *msg, uint16_t type, size_t *len);
 /* Value of an attribute; 0 if @a is NULL. */
 uint64_t nl_u64(const struct nlattr *a);
 uint32_t nl_u32(const struct nlattr *a);

@@ -13,6 +13,7 @@
 #include <openssl/evp.h>
 
 #include "mem.h"
+#include "pool.h"
 
 #define HASH_LEN	64		/* SHA-512 */
 #define SALT_MAX	64
@@ -265,50 +266,120 @@ void password_file_free(struct password_file *file)
 
 /* ---- checking ----------------------------------------------------------- */
 
-static bool hash_sha512(const struct password_user *u, const void *password,
-			size_t len, unsigned char *out)
+/**
+ * struct password_job - a password to be hashed and compared
+ * @pool: for the thread that does it
+ * @user: what it is compared with; without name
+ * @known: there is such a user
+ * @right: the answer
+ * @ticket: who asked, NULL if nobody does any more
+ * @len: bytes in @password
+ */
+struct password_job {
+	struct pool_job pool;
+	struct password_user user;
+	bool known;
+	bool right;
+	struct password_ticket *ticket;
+	size_t len;
+	unsigned char password[];
+};
+
+static struct password_job *job_new(const struct password_file *file,
+				    const struct credentials *who)
+{
+	const struct password_user *u = find(file, who->user, who->user_len);
+	struct password_job *job = mem_zalloc(sizeof(*job) + who->password_len);
+
+	job->user = (struct password_user){
+		.kind = PASSWORD_PBKDF2,
+		.iterations = file->iterations,
+		.salt_len = 12,
+	};
+	if (u)
+		job->user = *u;
+	job->known = u;
+	job->len = who->password_len;
+	memcpy(job->password, who->password, who->password_len);
+	return job;
+}
+
+static void job_free(struct password_job *job)
+{
+	OPENSSL_cleanse(job, sizeof(*job) + job->len);
+	free(job);
+}
+
+static bool hash_sha512(const struct password_job *job, unsigned char *out)
 {
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	bool ok = ctx && EVP_DigestInit_ex(ctx, EVP_sha512(), NULL) &&
-		  EVP_DigestUpdate(ctx, password, len) &&
-		  EVP_DigestUpdate(ctx, u->salt, u->salt_len) &&
+		  EVP_DigestUpdate(ctx, job->password, job->len) &&
+		  EVP_DigestUpdate(ctx, job->user.salt, job->user.salt_len) &&
 		  EVP_DigestFinal_ex(ctx, out, NULL);
 
 	EVP_MD_CTX_free(ctx);
 	return ok;
 }
 
-static bool hash_password(const struct password_user *u, const void *password,
-			  size_t len, unsigned char *out)
+static bool hash_password(const struct password_job *job, unsigned char *out)
 {
+	const struct password_user *u = &job->user;
+
 	if (u->kind == PASSWORD_SHA512)
-		return hash_sha512(u, password, len, out);
-	return PKCS5_PBKDF2_HMAC(password, len, u->salt, u->salt_len,
-				 u->iterations, EVP_sha512(), HASH_LEN, out);
+		return hash_sha512(job, out);
+	return PKCS5_PBKDF2_HMAC((const char *)job->password, job->len, u->salt,
+				 u->salt_len, u->iterations, EVP_sha512(), HASH_LEN, out);
 }
 
-bool password_file_check(const struct password_file *file,
-			 const char *user, size_t user_len,
-			 const void *password, size_t password_len)
+static void job_work(struct pool_job *pool)
 {
-	const struct password_user *u = find(file, user, user_len);
-	struct password_user nobody = {
-		.kind = PASSWORD_PBKDF2,
-		.iterations = file->iterations,
-		.salt_len = 12,
-	};
+	struct password_job *job = container_of(pool, struct password_job, pool);
 	unsigned char hash[HASH_LEN];
 	bool same;
 
-	if (u && u->kind == PASSWORD_NONE)
-		return true;
-	if (!password)
-		return false;
-	if (!hash_password(u ? u : &nobody, password, password_len, hash))
-		return false;
-	same = !CRYPTO_memcmp(hash, u ? u->hash : nobody.hash, HASH_LEN);
+	if (!hash_password(job, hash))
+		return;
+	same = !CRYPTO_memcmp(hash, job->user.hash, HASH_LEN);
 	OPENSSL_cleanse(hash, sizeof(hash));
-	return u && same;
+	job->right = job->known && same;
+}
+
+static void job_done(struct pool_job *pool, bool worked)
+{
+	struct password_job *job = container_of(pool, struct password_job, pool);
+
+	if (job->ticket)
+		job->ticket->job = NULL;
+	if (job->ticket && worked)
+		job->ticket->done(job->ticket, job->right);
+	job_free(job);
+}
+
+/* The answer if it needs no hash, else PASSWORD_LATER. */
+static enum password_answer file_ask(const struct password_file *file,
+				     const struct credentials *who)
+{
+	const struct password_user *u = find(file, who->user, who->user_len);
+
+	if (u && u->kind == PASSWORD_NONE)
+		return PASSWORD_RIGHT;
+	return who->password ? PASSWORD_LATER : PASSWORD_WRONG;
+}
+
+bool password_file_check(const struct password_file *file, const struct credentials *who)
+{
+	enum password_answer answer = file_ask(file, who);
+	struct password_job *job;
+	bool right;
+
+	if (answer != PASSWORD_LATER)
+		return answer == PASSWORD_RIGHT;
+	job = job_new(file, who);
+	job_work(&job->pool);
+	right = job->right;
+	job_free(job);
+	return right;
 }
 
 /* ---- the files in force ------------------------------------------------- */
@@ -373,16 +444,38 @@ void password_cleanup(void)
 	free_set(files);
 }
 
-bool password_check(unsigned int listener, const char *user, size_t user_len,
-		    const void *password, size_t password_len)
+enum password_answer password_ask(unsigned int listener, const struct credentials *who,
+				  struct password_ticket *ticket)
 {
 	const struct conf_listener *lst = conf_listener_get(listener);
+	enum password_answer answer;
+	struct password_job *job;
 
 	if (!lst)
-		return false;
+		return PASSWORD_WRONG;
 	if (!lst->security.password_file)
-		return lst->security.allow_anonymous;
-	return files[listener] &&
-	       password_file_check(files[listener], user, user_len, password,
-				   password_len);
+		return lst->security.allow_anonymous ? PASSWORD_RIGHT : PASSWORD_WRONG;
+	if (!files[listener])
+		return PASSWORD_WRONG;
+	answer = file_ask(files[listener], who);
+	if (answer != PASSWORD_LATER)
+		return answer;
+	job = job_new(files[listener], who);
+	job->ticket = ticket;
+	ticket->job = job;
+	job->pool.work = job_work;
+	job->pool.done = job_done;
+	pool_run(&job->pool);
+	return PASSWORD_LATER;
+}
+
+void password_cancel(struct password_ticket *ticket)
+{
+	struct password_job *job = ticket->job;
+
+	if (!job)
+		return;
+	ticket->job = NULL;
+	job->ticket = NULL;
+	pool_cancel(&job->pool);
 }

@@ -18,6 +18,7 @@
 void publish_match(struct message *m, const struct session *source,
 		   struct rib_dests *dests)
 {
+	deliver_order(m->topic, m->topic_len);
 	if (m->retain)
 		retain_set(m);
 	rib_match(m->topic, m->topic_len, source, dests);
@@ -38,6 +39,7 @@ static bool dest_delivery(const struct rib_dest *d, struct message *m, struct de
 		if (!v->out)
 			return false;
 		v->flags |= KMQTT_DEST_F_VOLATILE;
+		c->is_volatile = true;
 	} else if (!c || c->state != CLIENT_OPEN) {
 		return false;
 	}
@@ -60,14 +62,25 @@ void publish_send(struct message *m, struct rib_dests *dests, const struct answe
 	rib_dests_free(dests);
 }
 
+/* The kernel will not walk so many filters: what it routes, we match. */
+static void publish_matched(struct message *m, const struct answer *a)
+{
+	struct client *c = client_find(m->source);
+	struct rib_dests dests = { 0 };
+
+	rib_match(m->topic, m->topic_len, c ? c->session : NULL, &dests);
+	publish_send(m, &dests, a);
+}
+
 void publish(struct message *m, const struct session *source, const struct answer *a)
 {
 	struct rib_dests dests = { 0 };
 
 	if (!m->qos) {
+		deliver_order(m->topic, m->topic_len);
 		if (m->retain)
 			retain_set(m);
-		deliver_inject(m, a);
+		deliver_inject(m, a, publish_matched);
 		return;
 	}
 	publish_match(m, source, &dests);

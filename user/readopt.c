@@ -26,15 +26,32 @@ struct doomed {
 	uint64_t conn;
 };
 
+/**
+ * struct takeover - what is being taken over
+ * @adopted: connections
+ * @routes: their routes
+ * @doomed: those to be closed
+ * @will_of: whose will has begun to come, or NULL
+ * @will: what has come of it
+ */
 struct takeover {
 	size_t adopted;
 	size_t routes;
 	struct list doomed;
+	struct client *will_of;
+	struct packet_buf will;
 };
 
-static char *attr_strdup(const struct nlattr *a)
+/* NULL if there is none. */
+static char *attr_strdup(const struct nlmsghdr *msg, uint16_t type)
 {
-	return mem_strndup(mnl_attr_get_payload(a), mnl_attr_get_payload_len(a));
+	size_t len;
+	char *s = nl_parts(msg, type, &len);
+
+	if (len)
+		return s;
+	free(s);
+	return NULL;
 }
 
 static void doom(struct takeover *t, uint64_t conn)
@@ -45,30 +62,42 @@ static void doom(struct takeover *t, uint64_t conn)
 	list_add_tail(&d->node, &t->doomed);
 }
 
-static void adopt_will(struct client *c, const struct nlattr *a,
-		       const struct cookie *cookie)
+/* The pieces of a will follow the connection it belongs to. */
+static void will_piece(struct takeover *t, struct client *c, const struct nlattr *a)
 {
-	if (a)
-		c->will = will_decode(mnl_attr_get_payload(a), mnl_attr_get_payload_len(a),
-				      c->id);
-	if ((a && !c->will) || cookie->flags & COOKIE_F_WILL_LOST)
+	if (!c || !c->session)
+		return;
+	t->will_of = c;
+	packet_put(&t->will, mnl_attr_get_payload(a), mnl_attr_get_payload_len(a));
+}
+
+static void will_complete(struct takeover *t)
+{
+	struct client *c = t->will_of;
+
+	if (!c)
+		return;
+	c->will = will_decode(t->will.buf + KMQTT_FIXED_HDR_MAX,
+			      t->will.len - KMQTT_FIXED_HDR_MAX, c->id);
+	if (!c->will)
 		log_warning("the will of client %s was lost with the former mqttd", c->id);
+	packet_buf_free(&t->will);
+	t->will_of = NULL;
 }
 
 /* An accepted connection gets its session back. */
 static void adopt_session(struct takeover *t, struct client *c,
-			  const struct nlattr *const *tb)
+			  const struct nlmsghdr *msg, const struct nlattr *const *tb)
 {
 	const struct nlattr *a = tb[KMQTT_A_COOKIE];
 	struct cookie cookie = { .window = 1 };
 	struct session *s;
 	char *id;
 
-	id = attr_strdup(tb[KMQTT_A_CLIENT_ID]);
+	id = attr_strdup(msg, KMQTT_A_CLIENT_ID);
 	client_name(c, id);
 	free(id);
-	if (tb[KMQTT_A_USERNAME])
-		c->username = attr_strdup(tb[KMQTT_A_USERNAME]);
+	c->username = attr_strdup(msg, KMQTT_A_USERNAME);
 	if (!a || !cookie_decode(&cookie, mnl_attr_get_payload(a),
 				 mnl_attr_get_payload_len(a)))
 		doom(t, c->conn);
@@ -82,7 +111,6 @@ static void adopt_session(struct takeover *t, struct client *c,
 	c->connected_at = cookie.connected_at;
 	c->keepalive = nl_u16(tb[KMQTT_A_KEEPALIVE]);
 	c->receive_max = nl_u16(tb[KMQTT_A_RECEIVE_MAX]);
-	adopt_will(c, tb[KMQTT_A_WILL], &cookie);
 	session_online(s, c);
 }
 
@@ -97,7 +125,12 @@ static void adopt_conn(const struct nlmsghdr *msg, void *arg)
 	nl_attrs(msg, tb, KMQTT_A_MAX);
 	if (!tb[KMQTT_A_CONN])
 		return;
-	peer = tb[KMQTT_A_PEER] ? attr_strdup(tb[KMQTT_A_PEER]) : NULL;
+	if (tb[KMQTT_A_WILL]) {
+		will_piece(t, client_find(nl_u64(tb[KMQTT_A_CONN])), tb[KMQTT_A_WILL]);
+		return;
+	}
+	will_complete(t);
+	peer = attr_strdup(msg, KMQTT_A_PEER);
 	c = client_new(nl_u64(tb[KMQTT_A_CONN]), nl_u32(tb[KMQTT_A_LISTENER]),
 		       peer ? peer : "");
 	free(peer);
@@ -111,7 +144,7 @@ static void adopt_conn(const struct nlmsghdr *msg, void *arg)
 	else
 		c->state = CLIENT_CLOSING;
 	if (state != KMQTT_STATE_CONNECTING && tb[KMQTT_A_CLIENT_ID])
-		adopt_session(t, c, tb);
+		adopt_session(t, c, msg, tb);
 	if (c->session && nl_u32(tb[KMQTT_A_CONN_FLAGS]) & KMQTT_CONN_F_GATE_SHUT)
 		client_gate_shut(c);
 	t->adopted++;
@@ -135,8 +168,8 @@ static void adopt_route(const struct nlmsghdr *msg, void *arg)
 		      KMQTT_ROUTE_F_RH_MASK);
 	opts.subid = nl_u32(tb[KMQTT_A_SUBID]);
 	opts.qos = nl_u8(tb[KMQTT_A_MAX_QOS]);
-	filter = attr_strdup(tb[KMQTT_A_FILTER]);
-	share = tb[KMQTT_A_SHARE] ? attr_strdup(tb[KMQTT_A_SHARE]) : NULL;
+	filter = attr_strdup(msg, KMQTT_A_FILTER);
+	share = attr_strdup(msg, KMQTT_A_SHARE);
 	rib_add(c->session, share, filter, &opts, &existed);
 	free(filter);
 	free(share);
@@ -170,6 +203,7 @@ int readopt(void)
 
 	list_init(&t.doomed);
 	error = nl_dump(KMQTT_CMD_CONN_GET, adopt_conn, &t);
+	will_complete(&t);
 	if (!error)
 		error = nl_dump(KMQTT_CMD_ROUTE_GET, adopt_route, &t);
 	close_doomed(&t);

@@ -96,6 +96,22 @@ static struct share_group *group_make(struct subscribers *subs, const char *name
 	return g;
 }
 
+static size_t sub_cost(const char *share, const char *filter)
+{
+	return sizeof(struct subscription) + sizeof(struct subscribers) +
+	       (share ? strlen(share) + sizeof(struct share_group) : 0) +
+	       strlen(filter) + ttree_cost(filter, strlen(filter));
+}
+
+bool rib_full(const struct session *s, const char *share, const char *filter)
+{
+	size_t cost = sub_cost(share, filter);
+
+	if (rib_find(s, share, filter))
+		return false;
+	return s->subs_bytes + cost > RIB_SESSION_BYTES || !mem_room(cost);
+}
+
 static struct subscription *sub_new(struct session *s, const char *share,
 				    const char *filter)
 {
@@ -120,6 +136,9 @@ static struct subscription *sub_new(struct session *s, const char *share,
 		list_add_tail(&sub->by_node, &subs->plain);
 	}
 	list_add_tail(&sub->by_session, &s->subs);
+	sub->charged = sub_cost(share, filter);
+	s->subs_bytes += sub->charged;
+	mem_charge(sub->charged);
 	rib_subscriptions++;
 	return sub;
 }
@@ -153,6 +172,8 @@ void rib_del(struct subscription *sub)
 		sub->node->data = NULL;
 		ttree_trim(&rib, sub->node);
 	}
+	sub->session->subs_bytes -= sub->charged;
+	mem_uncharge(sub->charged);
 	free(sub->share);
 	free(sub->filter);
 	free(sub);
@@ -173,21 +194,38 @@ static struct rib_dest *dest_new(struct rib_dests *dests, struct session *s)
 	return d;
 }
 
-/* Subscription Identifiers ascend and come once, as from the kernel. */
+/* In the order they come; dest_finish() puts them right. */
 static void dest_subid(struct rib_dest *d, uint32_t subid)
 {
-	unsigned int i = d->n_subids;
+	unsigned int n = d->n_subids;
 
-	if (!subid || d->n_subids == KMQTT_SUBIDS_MAX)
+	if (!subid)
 		return;
-	while (i && d->subids[i - 1] > subid)
-		i--;
-	if (i && d->subids[i - 1] == subid)
-		return;
-	d->subids = mem_realloc(d->subids, (d->n_subids + 1) * sizeof(*d->subids));
-	memmove(d->subids + i + 1, d->subids + i, (d->n_subids - i) * sizeof(*d->subids));
-	d->subids[i] = subid;
-	d->n_subids++;
+	/* The room is the next power of two. */
+	if (!(n & (n - 1)))
+		d->memory = mem_realloc(d->memory, (n ? 2 * n : 1) * sizeof(*d->memory));
+	d->memory[d->n_subids++] = subid;
+}
+
+static int subid_cmp(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Subscription Identifiers ascend and come once, as from the kernel. */
+static void dest_finish(struct rib_dest *d)
+{
+	unsigned int i, n = 0;
+
+	if (d->n_subids)
+		qsort(d->memory, d->n_subids, sizeof(*d->memory), subid_cmp);
+	for (i = 0; i < d->n_subids; i++)
+		if (!n || d->memory[n - 1] != d->memory[i])
+			d->memory[n++] = d->memory[i];
+	d->subids = d->memory;
+	d->n_subids = n;
 }
 
 static void dest_merge(struct rib_dest *d, const struct subscription *sub)
@@ -272,13 +310,36 @@ static void match_walk(struct match *m, const struct tnode *node,
 		match_walk(m, child, p, end, true);
 }
 
+/* A PUBLISH holds so many identifiers; the others go in further copies. */
+static void dest_split(struct rib_dests *dests, size_t i)
+{
+	struct rib_dest *d, rest;
+
+	while (dests->v[i].n_subids > KMQTT_SUBIDS_MAX) {
+		d = &dests->v[i];
+		rest = *d;
+		rest.memory = NULL;
+		rest.subids += KMQTT_SUBIDS_MAX;
+		rest.n_subids -= KMQTT_SUBIDS_MAX;
+		d->n_subids = KMQTT_SUBIDS_MAX;
+		dest_new(dests, rest.session);
+		i = dests->n - 1;
+		dests->v[i] = rest;
+	}
+}
+
 void rib_match(const char *topic, size_t len, const struct session *source,
 	       struct rib_dests *dests)
 {
 	struct match m = { .dests = dests, .source = source, .mark = ++rib_mark };
 	const __u8 *p = (const __u8 *)topic;
+	size_t i, n;
 
 	match_walk(&m, &rib.root, p, p + len, len == 0 || topic[0] != '$');
+	for (i = 0, n = dests->n; i < n; i++) {
+		dest_finish(&dests->v[i]);
+		dest_split(dests, i);
+	}
 }
 
 void rib_dests_free(struct rib_dests *dests)
@@ -286,7 +347,7 @@ void rib_dests_free(struct rib_dests *dests)
 	size_t i;
 
 	for (i = 0; i < dests->n; i++)
-		free(dests->v[i].subids);
+		free(dests->v[i].memory);
 	free(dests->v);
 	memset(dests, 0, sizeof(*dests));
 }

@@ -24,6 +24,8 @@ struct tnode;
  * @share_group: its group, or NULL
  * @share: share name or NULL
  * @filter: with mount point, without share
+ * @charged: bytes it is charged with
+ * @refusal: reason code with which the kernel refused its route, or 0
  * @subid: Subscription Identifier, 0 = none
  * @flags: KMQTT_ROUTE_F_NO_LOCAL, _RETAIN_AS_PUBLISHED, _RH_MASK
  * @qos: maximum QoS
@@ -36,6 +38,8 @@ struct subscription {
 	struct share_group *share_group;
 	char *share;
 	char *filter;
+	size_t charged;
+	uint8_t refusal;
 	uint32_t subid;
 	uint32_t flags;
 	uint8_t qos;
@@ -47,7 +51,8 @@ struct subscription {
  * @qos: highest of the matching subscriptions
  * @rap: one of them has Retain As Published
  * @n_subids: how many
- * @subids: their Subscription Identifiers
+ * @subids: their Subscription Identifiers, ascending, each once
+ * @memory: where @subids are, if they are this one's to free
  */
 struct rib_dest {
 	struct session *session;
@@ -55,6 +60,7 @@ struct rib_dest {
 	bool rap;
 	unsigned int n_subids;
 	uint32_t *subids;
+	uint32_t *memory;
 };
 
 /* All zero is empty; reusable, freed by rib_dests_free(). */
@@ -74,6 +80,14 @@ struct rib_options {
 	uint8_t qos;
 };
 
+/* Bytes of subscriptions one session may have. */
+#define RIB_SESSION_BYTES	(16U << 20)
+
+/*
+ * Is there no room for this subscription, of the session's own and of all that
+ * clients make us keep?  One that replaces another needs none.
+ */
+bool rib_full(const struct session *s, const char *share, const char *filter);
 /* Add or replace a subscription.  @existed tells which. */
 struct subscription *rib_add(struct session *s, const char *share, const char *filter,
 			     const struct rib_options *opts, bool *existed);
@@ -86,8 +100,9 @@ void rib_del(struct subscription *sub);
 size_t rib_count(void);
 
 /*
- * Who gets a message on @topic: each session at most once, plus once per
- * share group that chose it.  @source is the publishing session or NULL.
+ * Who gets a message on @topic: each session once, plus once per share group
+ * that chose it, and once more for every KMQTT_SUBIDS_MAX Subscription
+ * Identifiers.  @source is the publishing session or NULL.
  */
 void rib_match(const char *topic, size_t len, const struct session *source,
 	       struct rib_dests *dests);

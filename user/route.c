@@ -11,9 +11,6 @@
 #include "route.h"
 #include "topic.h"
 
-/* It travels in one netlink attribute. */
-#define ROUTE_FILTER_MAX	(KMQTT_TOPIC_MAX - 4)
-
 int route_name_make(struct route_name *name, const char *mount,
 		    const struct packet_str *filter)
 {
@@ -24,7 +21,7 @@ int route_name_make(struct route_name *name, const char *mount,
 	reason = kmqtt_share_split(&s, &len, &share, &share_len);
 	if (!reason)
 		reason = kmqtt_topic_filter_check(s, len);
-	if (!reason && mount_len + len > ROUTE_FILTER_MAX)
+	if (!reason && mount_len + len > KMQTT_TOPIC_MAX)
 		reason = KMQTT_RC_TOPIC_FILTER_INVALID;
 	if (reason)
 		return reason;

@@ -44,11 +44,17 @@ struct session *session_find(const char *id)
 	return NULL;
 }
 
+size_t session_cost(const char *id)
+{
+	return sizeof(struct session) + strlen(id);
+}
+
 struct session *session_new(const char *id)
 {
 	struct session *s = mem_zalloc(sizeof(*s));
 
 	s->id = mem_strndup(id, strlen(id));
+	mem_charge(session_cost(id));
 	list_init(&s->subs);
 	inflight_init(s);
 	map_add(&sessions, &s->entry, map_hash(0, id, strlen(id)));
@@ -85,6 +91,7 @@ void session_free(struct session *s)
 	map_del(&sessions, &s->entry);
 	if (will)
 		will_publish(will, NULL);
+	mem_uncharge(session_cost(s->id));
 	free(s->id);
 	free(s);
 }

@@ -30,6 +30,7 @@ struct will;
  * @client: the connection it has at present, or NULL
  * @expiry: Session Expiry Interval, seconds
  * @subs: subscriptions
+ * @subs_bytes: what they are charged with
  * @will: waits for its delay while the client is away
  * @timer: runs to @will_at or @expires_at, whichever is first
  * @will_at: clock_ms()
@@ -40,6 +41,7 @@ struct will;
  * @n_inflight: how many of @inflight have a packet id
  * @n_unsent: how many of @inflight the kernel has not taken
  * @n_queue: how many there are in @queue
+ * @n_retained: how many in @retained
  * @queue_bytes: what they are charged with
  * @window: Receive Maximum towards the client
  * @packet_id: last one given
@@ -55,6 +57,7 @@ struct session {
 	struct client *client;
 	uint32_t expiry;
 	struct list subs;
+	size_t subs_bytes;
 	struct will *will;
 	struct event *timer;
 	uint64_t will_at;
@@ -65,6 +68,7 @@ struct session {
 	unsigned int n_inflight;
 	unsigned int n_unsent;
 	unsigned int n_queue;
+	unsigned int n_retained;
 	size_t queue_bytes;
 	uint16_t window;
 	uint16_t packet_id;
@@ -83,6 +87,8 @@ void sessions_free(void);
 struct session *session_find(const char *id);
 /* An empty one; @id has none yet and is copied. */
 struct session *session_new(const char *id);
+/* Bytes a new one is charged with. */
+size_t session_cost(const char *id);
 /* Forgets subscriptions and messages; a will that waits is published. */
 void session_free(struct session *s);
 /* Give the session its connection; stops what ran while it had none. */

@@ -16,6 +16,16 @@ void ttree_init(struct ttree *t)
 	list_init(&t->root.sibling);
 }
 
+size_t ttree_cost(const void *topic, size_t len)
+{
+	const __u8 *p = topic, *end = p + len, *level;
+	size_t cost = len, level_len;
+
+	while (kmqtt_level_next(&p, end, &level, &level_len))
+		cost += sizeof(struct tnode);
+	return cost;
+}
+
 static uint64_t child_hash(const struct tnode *parent, const void *level, size_t len)
 {
 	return map_hash((uint64_t)(uintptr_t)parent, level, len);

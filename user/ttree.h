@@ -38,6 +38,8 @@ struct ttree {
 };
 
 void ttree_init(struct ttree *t);
+/* Bytes that the nodes of a topic or filter take at most. */
+size_t ttree_cost(const void *topic, size_t len);
 /* The child of @parent for a level, or NULL. */
 struct tnode *ttree_child(const struct ttree *t, const struct tnode *parent,
 			  const void *level, size_t len);

@@ -40,8 +40,6 @@ struct will *will_new(const struct will_terms *t)
 	struct message *m = message_new(t->parts);
 	struct will *w;
 
-	if (!m)
-		return NULL;
 	m->source_id = mem_strndup(t->client_id, strlen(t->client_id));
 	w = mem_zalloc(sizeof(*w));
 	w->msg = m;
@@ -117,6 +115,8 @@ struct will *will_decode(const uint8_t *data, size_t len, const char *client_id)
 	parts.payload = parts.props + parts.props_len;
 	parts.payload_len = (uint32_t)(len - (size_t)(parts.payload - data));
 	if (parts.qos > 2 || kmqtt_topic_name_check(parts.topic, parts.topic_len))
+		return NULL;
+	if (message_refusal(&parts))
 		return NULL;
 	return will_new(&t);
 }

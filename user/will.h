@@ -21,7 +21,7 @@ struct will_terms {
 	uint8_t has_expiry;
 };
 
-/* NULL if message_new() cannot make its message. */
+/* Of parts that message_refusal() does not refuse. */
 struct will *will_new(const struct will_terms *t);
 void will_free(struct will *w);
 /* Will Delay Interval, seconds. */

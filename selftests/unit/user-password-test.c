@@ -9,6 +9,7 @@
 
 #include "conf.h"
 #include "password.h"
+#include "pool.h"
 
 static char path[64];
 
@@ -55,8 +56,14 @@ static void bad(const char *text, unsigned int line, const char *what)
 static bool check(const struct password_file *file, const char *user,
 		  const char *password)
 {
-	return password_file_check(file, user, strlen(user), password,
-				   password ? strlen(password) : 0);
+	const struct credentials who = {
+		.user = user,
+		.user_len = strlen(user),
+		.password = password,
+		.password_len = password ? strlen(password) : 0,
+	};
+
+	return password_file_check(file, &who);
 }
 
 static void check_alice(const char *line)
@@ -72,7 +79,7 @@ static void check_alice(const char *line)
 	assert_false(check(file, "alic", "secret"));
 	assert_false(check(file, "Alice", "secret"));
 	assert_false(check(file, "", "secret"));
-	assert_false(password_file_check(file, "alice\0", 6, "secret", 6));
+	assert_false(password_file_check(file, &(struct credentials){ "alice\0", 6, "secret", 6 }));
 	password_file_free(file);
 }
 
@@ -83,7 +90,7 @@ static void test_sha512(void **state)
 	check_alice(LINE6 "\n");
 	/* Not so for PBKDF2: HMAC itself fills short keys up with zeros. */
 	file = good(LINE6);
-	assert_false(password_file_check(file, "alice", 5, "secret\0", 7));
+	assert_false(password_file_check(file, &(struct credentials){ "alice", 5, "secret\0", 7 }));
 	password_file_free(file);
 }
 
@@ -185,10 +192,36 @@ static void use(const char *text)
 	conf_use(conf);
 }
 
+static struct event_base *base;
+static bool answered, answer;
+
+static void answer_comes(struct password_ticket *ticket, bool right)
+{
+	assert_null(ticket->job);
+	answered = true;
+	answer = right;
+}
+
+static enum password_answer begin(unsigned int listener, const char *user,
+				  const char *password, struct password_ticket *ticket)
+{
+	const struct credentials who = { user, strlen(user), password, strlen(password) };
+
+	answered = false;
+	ticket->done = answer_comes;
+	return password_ask(listener, &who, ticket);
+}
+
 static bool ask(unsigned int listener, const char *user, const char *password)
 {
-	return password_check(listener, user, strlen(user), password,
-			      strlen(password));
+	struct password_ticket ticket = { };
+	enum password_answer now = begin(listener, user, password, &ticket);
+
+	if (now != PASSWORD_LATER)
+		return now == PASSWORD_RIGHT;
+	while (!answered)
+		assert_int_equal(event_base_loop(base, EVLOOP_ONCE), 0);
+	return answer;
 }
 
 static void test_listeners(void **state)
@@ -219,6 +252,36 @@ static void test_listeners(void **state)
 	assert_false(ask(0, "alice", "secret"));
 }
 
+/* Neither a reload nor the end of the pool pulls the ground from under a hash. */
+static void test_pending(void **state)
+{
+	struct password_ticket tickets[100] = { };
+	char text[128];
+	int i;
+
+	write_file(path, LINE7 "\n");
+	snprintf(text, sizeof(text), "listener 1\npassword_file %s\n", path);
+	use(text);
+	for (i = 0; i < 50; i++)
+		assert_int_equal(begin(0, "alice", "secret", &tickets[i]), PASSWORD_LATER);
+	use(text);
+	assert_true(ask(0, "alice", "secret"));
+	for (i = 0; i < 100; i++)
+		password_cancel(&tickets[i]);
+	for (i = 0; i < 100; i++)
+		assert_int_equal(begin(0, i & 1 ? "alice" : "nobody", "secret", &tickets[i]),
+				 PASSWORD_LATER);
+	for (i = 0; i < 50; i++)
+		password_cancel(&tickets[i]);
+	pool_stop();
+	assert_false(answered);
+	assert_int_equal(pool_start(base), 0);
+	assert_true(ask(0, "alice", "secret"));
+	assert_false(ask(0, "nobody", "secret"));
+	conf_use(NULL);
+	password_cleanup();
+}
+
 /* A reload with a broken file leaves the former one in force. */
 static void test_broken_reload(void **state)
 {
@@ -238,7 +301,17 @@ static void test_broken_reload(void **state)
 
 static int setup(void **state)
 {
+	base = event_base_new();
+	if (!base || pool_start(base))
+		return -1;
 	return folder_setup(path, sizeof(path), "passwords");
+}
+
+static int teardown(void **state)
+{
+	pool_stop();
+	event_base_free(base);
+	return folder_teardown(state);
 }
 
 int main(void)
@@ -251,9 +324,10 @@ int main(void)
 		cmocka_unit_test(test_broken),
 		cmocka_unit_test(test_missing),
 		cmocka_unit_test(test_listeners),
+		cmocka_unit_test(test_pending),
 		cmocka_unit_test(test_broken_reload),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
-	return cmocka_run_group_tests(tests, setup, folder_teardown);
+	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -5,6 +5,9 @@
 #include "unit.h"
 
 #include "clock.h"
+#include "frame.h"
+#include "kmqtt.h"
+#include "mem.h"
 #include "message.h"
 #include "retain.h"
 #include "topic.h"
@@ -41,6 +44,39 @@ static const char *match(const char *filter)
 	found[0] = '\0';
 	retain_match(filter, add, NULL);
 	return found;
+}
+
+/* What is refused, and that memory comes back. */
+static void test_refusal(void **state)
+{
+	static uint8_t bytes[65536];
+	struct message_parts parts = {
+		.topic = bytes,
+		.topic_len = 65535,
+		.payload = bytes,
+		.payload_len = 100,
+		.props = bytes,
+	};
+	size_t before = mem_charged();
+
+	memset(bytes, 'x', sizeof(bytes));
+	assert_int_equal(message_refusal(&parts), 0);
+	parts.mount = "m";
+	assert_int_equal(message_refusal(&parts), KMQTT_RC_TOPIC_NAME_INVALID);
+	parts.mount = NULL;
+	parts.props_len = KMQTT_PROPERTIES_MAX + 1;
+	assert_int_equal(message_refusal(&parts), KMQTT_RC_QUOTA);
+	parts.props_len = 0;
+	mem_limit(before + 70000);
+	assert_int_equal(message_refusal(&parts), 0);
+	parts.topic_len = 3;
+	put("a/b", "1", 0);
+	parts.payload_len = 70000;
+	assert_int_equal(message_refusal(&parts), KMQTT_RC_QUOTA);
+	mem_limit(0);
+	assert_int_equal(message_refusal(&parts), 0);
+	put("a/b", "", 0);
+	assert_int_equal(mem_charged(), before);
 }
 
 static int setup(void **state)
@@ -131,6 +167,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_replace, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_expiry, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_against_codec, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_refusal, setup, teardown),
 	};
 
 	return RUN(tests);

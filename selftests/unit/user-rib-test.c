@@ -6,6 +6,7 @@
 
 #include "broker.h"
 #include "kmqtt.h"
+#include "mem.h"
 #include "rib.h"
 #include "session.h"
 #include "topic.h"
@@ -175,6 +176,75 @@ static void test_replace(void **state)
 	assert_int_equal(rib_count(), 0);
 }
 
+/* All of them, ascending, each once, at most KMQTT_SUBIDS_MAX in one copy. */
+static void test_many_subids(void **state)
+{
+	struct rib_dests d = { 0 };
+	char filter[64];
+	uint32_t seen = 0;
+	unsigned int i, j;
+	size_t n;
+
+	/* Eight levels, each as it is or "+": 256 filters of one topic. */
+	for (i = 0; i < 256; i++) {
+		for (j = 0, n = 0; j < 8; j++) {
+			filter[n++] = i >> j & 1 ? '+' : 'x';
+			filter[n++] = '/';
+		}
+		filter[n - 1] = '\0';
+		sub(a, NULL, filter, i == 9 ? 2 : 0, 0, i == 255 ? 1 : 1000 - i);
+	}
+	sub(b, NULL, "#", 1, 0, 7);
+	rib_match("x/x/x/x/x/x/x/x", 15, NULL, &d);
+	assert_int_equal(d.n, 256 / KMQTT_SUBIDS_MAX + 1);
+	for (n = 0; n < d.n; n++) {
+		if (d.v[n].session == b) {
+			assert_int_equal(d.v[n].n_subids, 1);
+			continue;
+		}
+		assert_int_equal(d.v[n].qos, 2);
+		assert_true(d.v[n].n_subids <= KMQTT_SUBIDS_MAX);
+		for (i = 0; i < d.v[n].n_subids; i++) {
+			assert_true(d.v[n].subids[i] > seen);
+			seen = d.v[n].subids[i];
+			assert_true(seen == 1 || seen > 1000 - 255);
+		}
+	}
+	assert_int_equal(seen, 1000);
+	rib_dests_free(&d);
+}
+
+/* One session has so much room; who leaves gives it back. */
+static void test_full(void **state)
+{
+	size_t before = mem_charged();
+	unsigned int n = 0;
+	char filter[4096];
+
+	memset(filter, 'x', sizeof(filter));
+	filter[sizeof(filter) - 1] = '\0';
+	do {
+		filter[0] = (char)('a' + n % 26);
+		filter[1] = (char)('a' + n / 26 % 26);
+		filter[2] = (char)('a' + n / 676);
+		if (rib_full(a, NULL, filter))
+			break;
+		sub(a, NULL, filter, 0, 0, 0);
+	} while (++n < 17000);
+	assert_in_range(n, 100, RIB_SESSION_BYTES / sizeof(filter));
+	/* The same one again, and somebody else. */
+	memcpy(filter, "aaa", 3);
+	assert_false(rib_full(a, NULL, filter));
+	assert_false(rib_full(b, NULL, filter));
+	mem_limit(mem_charged() + 4096);
+	assert_true(rib_full(b, NULL, filter));
+	session_free(a);
+	assert_false(rib_full(b, NULL, filter));
+	mem_limit(0);
+	a = session_new("a");
+	assert_int_equal(mem_charged(), before);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -185,6 +255,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_no_local, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_share, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_replace, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_many_subids, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_full, setup, teardown),
 	};
 
 	return RUN(tests);
