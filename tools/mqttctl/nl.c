@@ -102,8 +102,10 @@ static int handle(struct nl *nl, const struct nlmsghdr *nlh, nl_answer_fn fn,
 	const struct nlattr *attr;
 
 	nl->answer = nlh;
+	/* Of strings in parts the first, 65,531 bytes, is enough for people. */
 	mnl_attr_for_each(attr, nlh, sizeof(struct genlmsghdr))
-		if (mnl_attr_get_type(attr) <= KMQTT_A_MAX)
+		if (mnl_attr_get_type(attr) <= KMQTT_A_MAX &&
+		    !attrs[mnl_attr_get_type(attr)])
 			attrs[mnl_attr_get_type(attr)] = (struct nlattr *)attr;
 	return fn ? fn(attrs, arg) : CTL_OK;
 }
