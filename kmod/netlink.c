@@ -297,6 +297,8 @@ static int accept_conn(struct kmqtt_conn *conn, struct genl_info *info)
 		return err;
 	if (info->attrs[KMQTT_A_CONN_FLAGS])
 		flags = nla_get_u32(info->attrs[KMQTT_A_CONN_FLAGS]);
+	/* Once the client has its CONNACK, its end may be told at any time. */
+	kmqtt_netlink_monitor(conn, KMQTT_EV_MON_ACCEPT, 0);
 	err = conn_answer(conn, info);
 	/* Pairs with rx_ahead(): no PINGRESP before the CONNACK. */
 	smp_mb__before_atomic();
@@ -326,8 +328,6 @@ static int kmqtt_nl_accept(struct sk_buff *skb, struct genl_info *info)
 	conn = info_conn(kn, info, KMQTT_A_CONN);
 	err = conn ? accept_conn(conn, info) : -ENOENT;
 	mutex_unlock(&kn->lock);
-	if (!err)
-		kmqtt_netlink_monitor(conn, KMQTT_EV_MON_ACCEPT, 0);
 	if (conn)
 		kmqtt_conn_put(conn);
 	return err;

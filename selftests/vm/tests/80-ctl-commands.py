@@ -40,7 +40,7 @@ def client_list(server):
         tap.equal(row[3:5], ["5.0", "open"], "version and state")
         found = [x for x in ask(server, "client", "list") if x.get("client_id") == "listed"]
         tap.equal(len(found), 1, "clients of that id")
-        tap.equal(found[0]["keepalive"], 60, "keep alive")
+        tap.equal(found[0]["keepalive"], 600, "keep alive")
         c.leave()
 
 
