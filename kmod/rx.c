@@ -502,7 +502,8 @@ static void rx_read(struct kmqtt_conn *conn)
 	int budget = RX_BUDGET;
 	int ret = 0;
 
-	if (!kmqtt_rx_may_read(conn) || !rx_kept(conn))
+	/* Not even what was kept behind a barrier that a close opened. */
+	if (rx_over(conn) || !kmqtt_rx_may_read(conn) || !rx_kept(conn))
 		return;
 	while (kmqtt_rx_may_read(conn)) {
 		if (rx_over(conn))
