@@ -419,6 +419,8 @@ static void conn_accept_limits(struct kmqtt_conn *conn, struct nlattr **a)
 		conn->tx.last_deliver = nla_get_u64(a[KMQTT_A_DELIVER_NUMBER]);
 	if (attr_u32(a[KMQTT_A_CONN_FLAGS], 0) & KMQTT_CONN_F_DROP_SLOW)
 		set_bit(KMQTT_CB_DROP_SLOW, &conn->bits);
+	if (attr_u32(a[KMQTT_A_CONN_FLAGS], 0) & KMQTT_CONN_F_NO_SESSION)
+		set_bit(KMQTT_CB_NO_SESSION, &conn->bits);
 }
 
 /* Charge its strings; kmqtt_conn_forget() gives that back. */

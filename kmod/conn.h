@@ -41,6 +41,7 @@ enum {
 	KMQTT_CB_VOLATILE,	/* owes QoS 1/2 that no store holds */
 	KMQTT_CB_CONNACK,	/* the CONNACK is on the transmit list */
 	KMQTT_CB_DROP_SLOW,	/* disconnect it when its queue overflows */
+	KMQTT_CB_NO_SESSION,	/* Session Expiry Interval was 0 in CONNECT */
 	KMQTT_CB_RELAY,		/* ends with the daemon */
 	KMQTT_CB_FORGET,	/* nobody will acknowledge its close event */
 };

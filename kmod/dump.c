@@ -75,6 +75,8 @@ static u32 conn_flags(struct kmqtt_conn *conn)
 		flags |= KMQTT_CONN_F_VOLATILE;
 	if (test_bit(KMQTT_CB_DROP_SLOW, &conn->bits))
 		flags |= KMQTT_CONN_F_DROP_SLOW;
+	if (test_bit(KMQTT_CB_NO_SESSION, &conn->bits))
+		flags |= KMQTT_CONN_F_NO_SESSION;
 	if (READ_ONCE(conn->tx.shut))
 		flags |= KMQTT_CONN_F_GATE_SHUT;
 	if (!kmqtt_events_room(conn) || READ_ONCE(conn->tx.answers) >= kmqtt_answers_max(conn))

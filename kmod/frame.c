@@ -635,7 +635,8 @@ static bool disconnect_reason_valid(__u8 reason)
 	}
 }
 
-int kmqtt_disconnect_parse(const __u8 *body, __u32 len, __u8 level, __u8 *reason)
+int kmqtt_disconnect_parse(const __u8 *body, __u32 len, __u8 level, __u8 *reason,
+			   __u32 *expiry)
 {
 	struct kmqtt_prop prop;
 	const __u8 *props;
@@ -643,6 +644,7 @@ int kmqtt_disconnect_parse(const __u8 *body, __u32 len, __u8 level, __u8 *reason
 	int ret;
 
 	*reason = KMQTT_RC_SUCCESS;
+	*expiry = 0;
 	if (!len)
 		return 0;
 	if (level < KMQTT_V5)
@@ -657,8 +659,11 @@ int kmqtt_disconnect_parse(const __u8 *body, __u32 len, __u8 level, __u8 *reason
 		return ret;
 	if (props + props_len != body + len)
 		return KMQTT_RC_MALFORMED;
-	while (prop_take(&props, body + len, &prop) > 0)
+	while (prop_take(&props, body + len, &prop) > 0) {
 		if (prop.id == KMQTT_P_SERVER_REFERENCE)	/* servers' only */
 			return KMQTT_RC_PROTOCOL_ERROR;
+		if (prop.id == KMQTT_P_SESSION_EXPIRY)
+			*expiry = prop.value;
+	}
 	return 0;
 }

@@ -363,8 +363,10 @@ __u32 kmqtt_publish_put(__u8 *buf, const struct kmqtt_publish_out *out);
  * @len: Remaining Length
  * @level: protocol level
  * @reason: result: its reason code, 0 if absent
+ * @expiry: result: its Session Expiry Interval, 0 if absent
  * Return: 0 or a reason code.
  */
-int kmqtt_disconnect_parse(const __u8 *body, __u32 len, __u8 level, __u8 *reason);
+int kmqtt_disconnect_parse(const __u8 *body, __u32 len, __u8 level, __u8 *reason,
+			   __u32 *expiry);
 
 #endif /* KMQTT_FRAME_H */

@@ -277,11 +277,15 @@ static void packet_disconnect(struct kmqtt_conn *conn, const struct kmqtt_fixed 
 			      const u8 *frame)
 {
 	struct kmqtt_event *e = NULL;
+	u32 expiry;
 	u8 rc = 0;
 	int reason;
 
 	reason = kmqtt_disconnect_parse(frame + fix->hdr_len, fix->remaining,
-					conn->level, &rc);
+					conn->level, &rc, &expiry);
+	/* A session that ends with its connection cannot be prolonged (3.14.2.2.2). */
+	if (!reason && expiry && test_bit(KMQTT_CB_NO_SESSION, &conn->bits))
+		reason = KMQTT_RC_PROTOCOL_ERROR;
 	if (!reason) {
 		e = kmqtt_event_alloc(conn, KMQTT_EV_CLOSE, NULL, 0, frame,
 				      fix->hdr_len + fix->remaining, GFP_KERNEL);

@@ -483,6 +483,7 @@ static void send_accept(const struct attempt *a, bool present)
 	/* Without a session nothing comes between CONNACK and live messages. */
 	nl_put_u32(KMQTT_A_CONN_FLAGS,
 		   (present ? 0 : KMQTT_CONN_F_RELEASE) |
+		   (c->session_expiry ? 0 : KMQTT_CONN_F_NO_SESSION) |
 		   (a->listener->disconnect_slow ? KMQTT_CONN_F_DROP_SLOW : 0));
 	nl_end(accept_done, mem_dup(&who, sizeof(who)));
 	packet_buf_free(&b);

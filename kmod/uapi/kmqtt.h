@@ -466,6 +466,7 @@ enum kmqtt_conn_state {
 #define KMQTT_CONN_F_DROP_SLOW	(1U << 4)	/* disconnect instead of dropping */
 #define KMQTT_CONN_F_PAUSED	(1U << 5)	/* not read at present */
 #define KMQTT_CONN_F_BARRIER	(1U << 6)	/* waits for an answer */
+#define KMQTT_CONN_F_NO_SESSION	(1U << 7)	/* no expiry in CONNECT: none in DISCONNECT */
 
 /* KMQTT_A_ACK_FLAGS */
 #define KMQTT_ACK_F_SETTLED	(1U << 0)	/* nothing outstanding: clear VOLATILE */

@@ -162,6 +162,7 @@ int LLVMFuzzerTestOneInput(const __u8 *data, size_t size)
 {
 	unsigned int bit;
 	__u8 level, reason;
+	__u32 expiry;
 
 	if (size < 2)
 		return 0;
@@ -172,7 +173,7 @@ int LLVMFuzzerTestOneInput(const __u8 *data, size_t size)
 	for (bit = 1; bit <= 16; bit++)
 		check_props(data, size, 1U << bit);
 	check_publish(data, size, level);
-	if (!kmqtt_disconnect_parse(data, (__u32)size, level, &reason))
+	if (!kmqtt_disconnect_parse(data, (__u32)size, level, &reason, &expiry))
 		WANT(level == KMQTT_V5 && reason == data[0]);
 	WANT(kmqtt_utf8_valid(data, size) == naive_utf8(data, size));
 	return 0;

@@ -890,8 +890,10 @@ static void put_property_length(void **state)
 
 static int disconnect(const void *bytes, size_t len, __u8 level, __u8 *reason)
 {
+	__u32 expiry;
+
 	*reason = 0xee;
-	return kmqtt_disconnect_parse(exact(bytes, len), (__u32)len, level, reason);
+	return kmqtt_disconnect_parse(exact(bytes, len), (__u32)len, level, reason, &expiry);
 }
 
 #define DISCONNECT(s, level)	disconnect(s, sizeof(s) - 1, level, &reason)
@@ -926,6 +928,19 @@ static void disconnect_reasons(void **state)
 		assert_int_equal(disconnect(&byte, 1, KMQTT_V5, &reason),
 				 memchr(valid, v, sizeof(valid)) ? 0 : KMQTT_RC_PROTOCOL_ERROR);
 	}
+}
+
+static void disconnect_expiry(void **state)
+{
+	static const __u8 with[] = { 0x00, 0x05, 0x11, 0x12, 0x34, 0x56, 0x78 };
+	__u32 expiry = 1;
+	__u8 reason;
+
+	assert_int_equal(kmqtt_disconnect_parse(with, 1, KMQTT_V5, &reason, &expiry), 0);
+	assert_int_equal(expiry, 0);
+	assert_int_equal(kmqtt_disconnect_parse(with, sizeof(with), KMQTT_V5, &reason,
+						&expiry), 0);
+	assert_int_equal(expiry, 0x12345678);
 }
 
 static void disconnect_props(void **state)
@@ -980,6 +995,7 @@ int main(void)
 		cmocka_unit_test(put_property_length),
 		cmocka_unit_test(disconnect_short),
 		cmocka_unit_test(disconnect_reasons),
+		cmocka_unit_test(disconnect_expiry),
 		cmocka_unit_test(disconnect_props),
 	};
 
