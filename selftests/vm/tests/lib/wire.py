@@ -26,7 +26,7 @@ SUBSCRIPTION_ID, SESSION_EXPIRY, ASSIGNED_ID, SERVER_KEEPALIVE = 11, 17, 18, 19
 WILL_DELAY, RECEIVE_MAX, ALIAS_MAX, ALIAS = 24, 33, 34, 35
 MAX_QOS, RETAIN_AVAILABLE, USER_PROPERTY, MAX_PACKET = 36, 37, 38, 39
 
-_KIND = {1: "B", 2: "I", 3: "s", 8: "s", 9: "s", 11: "v", 17: "I", 18: "s", 19: "H", 21: "s",
+KINDS = {1: "B", 2: "I", 3: "s", 8: "s", 9: "s", 11: "v", 17: "I", 18: "s", 19: "H", 21: "s",
          22: "s", 23: "B", 24: "I", 25: "B", 26: "s", 28: "s", 31: "s", 33: "H", 34: "H",
          35: "H", 36: "B", 37: "B", 38: "p", 39: "I", 40: "B", 41: "B", 42: "B"}
 
@@ -62,7 +62,7 @@ def binary(data):
 
 
 def prop(ident, value):
-    kind = _KIND[ident]
+    kind = KINDS[ident]
     if kind == "s":
         body = binary(value)
     elif kind == "p":
@@ -85,7 +85,7 @@ def read_props(data, at):
     end, out = at + length, []
     while at < end:
         ident, at = data[at], at + 1
-        kind = _KIND[ident]
+        kind = KINDS[ident]
         if kind == "v":
             value, at = read_varint(data, at)
         elif kind in "sp":
@@ -209,6 +209,15 @@ class Closed(Exception):
     """The broker closed the connection."""
 
 
+def frame_length(data):
+    """Length of the packet at the head of @data, 0 if it is not all there."""
+    for at in range(1, min(len(data), 5)):
+        if not data[at] & 0x80:
+            length, begin = read_varint(data, 1)
+            return begin + length if len(data) >= begin + length else 0
+    return 0
+
+
 class Client:
     """One connection.  Packets are bytes, exactly as they are on the wire."""
 
@@ -269,20 +278,12 @@ class Client:
         """The next packet, whole."""
         end = time.monotonic() + timeout
         while True:
-            length = self._frame()
+            length = frame_length(self.buffer)
             if length:
                 raw = bytes(self.buffer[:length])
                 del self.buffer[:length]
                 return raw
             self._fill(end)
-
-    def _frame(self):
-        """Length of the packet at the head of the buffer, 0 if it is not all there."""
-        for at in range(1, min(len(self.buffer), 5)):
-            if not self.buffer[at] & 0x80:
-                length, begin = read_varint(self.buffer, 1)
-                return begin + length if len(self.buffer) >= begin + length else 0
-        return 0
 
     def _fill(self, end):
         left = end - time.monotonic()
