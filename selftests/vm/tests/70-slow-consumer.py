@@ -1,7 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 # timeout: 180
-# core
 """A consumer that does not read costs its own queue and nothing else."""
 import json
 import time

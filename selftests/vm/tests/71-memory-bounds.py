@@ -1,7 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 # timeout: 180
-# core
 """What one peer can make the kernel hold is bounded, and given back when it goes."""
 import os
 import signal

@@ -1,7 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 # timeout: 180
-# core
 """What has brought down other brokers: answered as specified, counted, nobody else notices."""
 import time
 

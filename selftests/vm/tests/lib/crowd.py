@@ -31,6 +31,7 @@ class Crowd:
         self.acknowledge = acknowledge
         self.changed = threading.Condition()
         self.packets = {}
+        self.published = {}                     # how many of them are PUBLISHes
         self.closed = {}                        # when, by client
         self.selector = selectors.DefaultSelector()
         self.done = False
@@ -50,6 +51,7 @@ class Crowd:
 
     def add(self, client):
         self.packets[client] = []
+        self.published[client] = 0
         self.selector.register(client.sock, selectors.EVENT_READ, client)
 
     def _run(self):
@@ -78,6 +80,7 @@ class Crowd:
             client.send(answers)
         with self.changed:
             self.packets[client] += new
+            self.published[client] += sum(p[0] >> 4 == wire.PUBLISH for p in new)
             if not data:
                 self.closed[client] = time.monotonic()
                 self.selector.unregister(client.sock)
