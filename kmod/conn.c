@@ -181,6 +181,8 @@ static struct kmqtt_conn *conn_alloc(struct kmqtt_net *kn)
 	kref_init(&conn->ref);
 	kmqtt_conn_get(conn);
 	kmqtt_conn_get(conn);
+	/* Kicks only leave their mark until ATTACH is done with it. */
+	conn->bits = BIT(KMQTT_CB_QUEUED);
 	spin_lock_init(&conn->lock);
 	conn->state = KMQTT_STATE_CONNECTING;
 	conn->attached = jiffies;
@@ -302,6 +304,27 @@ static void conn_abandon(struct kmqtt_conn *conn)
 	conn_free_rcu(&conn->rcu);
 }
 
+/*
+ * Show a complete connection.  Its callbacks may have run before, but left
+ * only their bits: the first turn comes last, since the worker may end the
+ * connection at once.
+ */
+static void conn_publish(struct kmqtt_conn *conn)
+{
+	struct kmqtt_net *kn = conn->kn;
+
+	tcp_sock_set_nodelay(conn->sock->sk);
+	atomic_inc(&kn->conn_count);
+	atomic_inc(&kn->sockets);
+	kmqtt_stat_inc(kn, CONN_ATTACHED);
+	/* Into the reserved entry, so it cannot fail. */
+	xa_store(&kn->conns, conn->id, conn, GFP_KERNEL);
+	mod_timer(&conn->timer, jiffies + conn->connect_timeout);
+	/* Bytes may have come before the callbacks were ours. */
+	set_bit(KMQTT_CB_RX, &conn->bits);
+	kmqtt_worker_queue(conn);
+}
+
 struct kmqtt_conn *kmqtt_conn_attach(struct kmqtt_net *kn, struct genl_info *info)
 {
 	struct kmqtt_conn *conn;
@@ -322,26 +345,16 @@ struct kmqtt_conn *kmqtt_conn_attach(struct kmqtt_net *kn, struct genl_info *inf
 		goto abandon;
 	conn->id = atomic64_inc_return(&conn_last_id);
 	conn->worker = kmqtt_worker_assign();
-	err = xa_err(xa_store(&kn->conns, conn->id, conn, GFP_KERNEL_ACCOUNT));
+	err = xa_reserve(&kn->conns, conn->id, GFP_KERNEL_ACCOUNT);
 	if (err)
 		goto unassign;
-	/* Before the worker can come and count it out. */
-	atomic_inc(&kn->conn_count);
-	atomic_inc(&kn->sockets);
 	err = conn_take_socket(conn, info);
 	if (err)
-		goto erase;
-	tcp_sock_set_nodelay(conn->sock->sk);
-	kmqtt_stat_inc(kn, CONN_ATTACHED);
-	mod_timer(&conn->timer, jiffies + conn->connect_timeout);
-	/* Bytes may have come before the callbacks were ours. */
-	kmqtt_conn_kick(conn, KMQTT_CB_RX);
+		goto release;
+	conn_publish(conn);
 	return conn;
-erase:
-	atomic_dec(&kn->sockets);
-	atomic_dec(&kn->conn_count);
-	xa_erase(&kn->conns, conn->id);
-	synchronize_rcu();
+release:
+	xa_release(&kn->conns, conn->id);
 unassign:
 	kmqtt_worker_unassign(conn->worker);
 abandon:
