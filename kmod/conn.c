@@ -35,14 +35,21 @@ void kmqtt_conn_kick(struct kmqtt_conn *conn, unsigned int bit)
 
 /*
  * Socket callbacks.  Under sk_callback_lock sk_user_data is the connection or,
- * once detached, NULL; the socket's reference keeps it alive in between.
+ * once detached, NULL; the socket's reference keeps it alive in between.  It
+ * is not for copying: others may hold the socket's file too, and could make a
+ * listener of it, whose children get the callbacks but no reference.
  */
+static struct kmqtt_conn *conn_of(const struct sock *sk)
+{
+	return (void *)((uintptr_t)sk->sk_user_data & SK_USER_DATA_PTRMASK);
+}
+
 static void conn_data_ready(struct sock *sk)
 {
 	struct kmqtt_conn *conn;
 
 	read_lock_bh(&sk->sk_callback_lock);
-	conn = sk->sk_user_data;
+	conn = conn_of(sk);
 	if (conn) {
 		conn->saved_data_ready(sk);
 		kmqtt_conn_kick(conn, KMQTT_CB_RX);
@@ -55,7 +62,7 @@ static void conn_write_space(struct sock *sk)
 	struct kmqtt_conn *conn;
 
 	read_lock_bh(&sk->sk_callback_lock);
-	conn = sk->sk_user_data;
+	conn = conn_of(sk);
 	if (conn) {
 		conn->saved_write_space(sk);
 		if (sk_stream_is_writeable(sk) &&
@@ -70,7 +77,7 @@ static void conn_state_change(struct sock *sk)
 	struct kmqtt_conn *conn;
 
 	read_lock_bh(&sk->sk_callback_lock);
-	conn = sk->sk_user_data;
+	conn = conn_of(sk);
 	if (conn) {
 		conn->saved_state_change(sk);
 		/* The end shows when the receive queue has been read. */
@@ -245,7 +252,7 @@ static int conn_take_socket(struct kmqtt_conn *conn, struct genl_info *info)
 		conn->saved_data_ready = sk->sk_data_ready;
 		conn->saved_write_space = sk->sk_write_space;
 		conn->saved_state_change = sk->sk_state_change;
-		sk->sk_user_data = conn;
+		sk->sk_user_data = (void *)((uintptr_t)conn | SK_USER_DATA_NOCOPY);
 		WRITE_ONCE(sk->sk_data_ready, conn_data_ready);
 		WRITE_ONCE(sk->sk_write_space, conn_write_space);
 		WRITE_ONCE(sk->sk_state_change, conn_state_change);
