@@ -852,6 +852,8 @@ static int fib_add_new(struct kmqtt_fib *fib, const struct kmqtt_route_key *key,
 		return PTR_ERR(node);
 	route = route_make(fib, key->conn, node, opts);
 	if (!route) {
+		/* A look-up may have cached the new, empty group. */
+		kmqtt_cache_bump(&fib->cache, node->gen);
 		kmqtt_trie_prune(&fib->trie, node);
 		return -ENOMEM;
 	}
