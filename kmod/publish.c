@@ -154,8 +154,14 @@ static void publish_punt(struct kmqtt_conn *conn, const struct kmqtt_inbound *in
 	};
 	u32 len = kmqtt_publish_hdr_len(&out);
 	struct kmqtt_event *e = NULL;
-	u8 *head = kvmalloc(len + out.props_len, GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	u8 *head;
 
+	/* The topic may not fit where its alias did. */
+	if (!len) {
+		packet_fault(conn, KMQTT_RC_PACKET_TOO_LARGE);
+		return;
+	}
+	head = kvmalloc(len + out.props_len, GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (head) {
 		/* Expiry and alias are written by themselves, not twice. */
 		kmqtt_props_travel_copy(head + len, pub->props, pub->props_len);
