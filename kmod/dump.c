@@ -55,7 +55,7 @@ static int conn_put_stats(struct sk_buff *skb, struct kmqtt_conn *conn)
 			value = READ_ONCE(tx->routed_bytes) + READ_ONCE(tx->live_bytes) +
 				READ_ONCE(tx->deliver_bytes);
 		else if (i == KMQTT_CS_EVENTS)
-			value = READ_ONCE(conn->ev.count);
+			value = READ_ONCE(conn->ev.count) + READ_ONCE(conn->ev.copy_count);
 		else if (i == KMQTT_CS_IDLE_MS)
 			value = jiffies_to_msecs(jiffies - READ_ONCE(conn->last_rx));
 		if (nla_put_u64_64bit(skb, i, value, KMQTT_CS_PAD))

@@ -71,6 +71,19 @@ static void event_mark_pending(struct kmqtt_conn *conn)
 	}
 }
 
+/* Count @e in or, with @sign -1, out; under kn->ev_lock. */
+static void event_account(struct kmqtt_conn_events *ev, const struct kmqtt_event *e,
+			  int sign)
+{
+	if (e->type == KMQTT_EV_COPY) {
+		ev->copy_bytes += sign * (int)e->charged;
+		ev->copy_count += sign;
+	} else {
+		ev->bytes += sign * (int)e->charged;
+		ev->count += sign;
+	}
+}
+
 void kmqtt_event_add(struct kmqtt_conn *conn, struct kmqtt_event *e, bool wake)
 {
 	struct kmqtt_conn_events *ev = &conn->ev;
@@ -79,8 +92,7 @@ void kmqtt_event_add(struct kmqtt_conn *conn, struct kmqtt_event *e, bool wake)
 	spin_lock(&kn->ev_lock);
 	e->number = ++ev->last;
 	list_add_tail(&e->node, &ev->list);
-	ev->bytes += e->charged;
-	ev->count++;
+	event_account(ev, e, 1);
 	if (e->slot)
 		ev->slots[e->slot - 1]++;
 	if (e->barrier)
@@ -143,8 +155,7 @@ static void event_unlink(struct kmqtt_conn *conn, struct kmqtt_event *e)
 		ev->next_off = 0;
 	}
 	list_del_init(&e->node);
-	ev->bytes -= e->charged;
-	ev->count--;
+	event_account(ev, e, -1);
 	if (e->slot)
 		ev->slots[e->slot - 1]--;
 }
@@ -191,6 +202,16 @@ bool kmqtt_events_room(struct kmqtt_conn *conn)
 	       READ_ONCE(ev->count) < KMQTT_EVENTS_COUNT;
 }
 
+bool kmqtt_events_copy_room(struct kmqtt_conn *conn, u32 len)
+{
+	const struct kmqtt_conn_events *ev = &conn->ev;
+	u32 bytes = READ_ONCE(ev->copy_bytes);
+
+	/* One of any size, or large ones never came. */
+	return !bytes || (bytes < KMQTT_EVENTS_BYTES &&
+			  len < KMQTT_EVENTS_BYTES - bytes);
+}
+
 bool kmqtt_events_topic_busy(struct kmqtt_conn *conn, u32 hash)
 {
 	return READ_ONCE(conn->ev.slots[kmqtt_topic_slot(hash) - 1]);
@@ -224,6 +245,8 @@ void kmqtt_events_purge(struct kmqtt_conn *conn)
 	conn->ev.next = NULL;
 	conn->ev.bytes = 0;
 	conn->ev.count = 0;
+	conn->ev.copy_bytes = 0;
+	conn->ev.copy_count = 0;
 	was_pending = !list_empty(&conn->ev.pending);
 	list_del_init(&conn->ev.pending);
 	spin_unlock(&kn->ev_lock);

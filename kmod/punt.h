@@ -62,8 +62,10 @@ struct kmqtt_event {
  * @pending: link in kn->pending
  * @last: last number given
  * @acked: last number acknowledged
- * @bytes: charged bytes of @list
- * @count: entries of @list
+ * @bytes: charged bytes of @list, copies apart
+ * @count: entries of @list, copies apart
+ * @copy_bytes: charged bytes of the copies in @list
+ * @copy_count: their number
  * @barrier: number of the event reading waits for, 0 = none
  * @writable: EV_WRITABLE is to be copied
  * @slots: unacknowledged PUBLISHes by hash of their topic
@@ -77,6 +79,8 @@ struct kmqtt_conn_events {
 	u64 acked;
 	u32 bytes;
 	u32 count;
+	u32 copy_bytes;
+	u32 copy_count;
 	u64 barrier;
 	bool writable;
 	u16 slots[KMQTT_TOPIC_SLOTS];
@@ -136,6 +140,11 @@ bool kmqtt_event_ack(struct kmqtt_conn *conn, u64 number);
 
 /* May reading go on: no barrier, and room for events. */
 bool kmqtt_events_room(struct kmqtt_conn *conn);
+/*
+ * Room for one more copy.  Copies have a room of their own: nobody may need
+ * them, and they must not pause what needs no daemon.
+ */
+bool kmqtt_events_copy_room(struct kmqtt_conn *conn, u32 len);
 /* Is an unacknowledged PUBLISH with a topic of this hash with the daemon? */
 bool kmqtt_events_topic_busy(struct kmqtt_conn *conn, u32 hash);
 /* Topic slot of a hash, for kmqtt_event.slot. */

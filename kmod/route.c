@@ -122,9 +122,10 @@ static void route_copy(struct route_ctx *ctx)
 	out.has_expiry = in->pub->has_expiry;
 	out.expiry = in->pub->expiry;
 	len = kmqtt_publish_hdr_len(&out);
-	if (msg)
+	/* With its mount point or properties it may be too long to encode. */
+	if (msg && len && kmqtt_events_copy_room(in->src, len + out.payload_len))
 		head = kmalloc(len, GFP_NOWAIT | __GFP_NOWARN);
-	if (head && READ_ONCE(in->src->ev.bytes) < KMQTT_EVENTS_BYTES) {
+	if (head) {
 		kmqtt_publish_put(head, &out);
 		e = kmqtt_event_alloc(in->src, KMQTT_EV_COPY, head, len,
 				      in->pub->payload, in->pub->payload_len,
