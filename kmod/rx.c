@@ -21,7 +21,7 @@
 #define RX_BUDGET	(128 << 10)	/* bytes of one turn */
 #define RX_MIN_ROOM	2048
 #define GATHER_MIN	8192		/* larger incomplete frames gather */
-#define GATHER_AHEAD	16		/* pages offered to one recvmsg */
+#define GATHER_AHEAD	16		/* most pages offered to one recvmsg */
 #define LOOK_AHEAD	(64U << 10)	/* read for PINGREQs while paused */
 #define LOOK_AHEAD_MIN	2048U
 #define LOOK_AHEAD_AFTER	HZ	/* until then answers keep their order */
@@ -133,14 +133,18 @@ static bool gather_grow(struct kmqtt_rx *rx)
 	return true;
 }
 
-/* Pages for the next bytes, a bounded number ahead of what has arrived. */
+/*
+ * Pages for the next bytes: as many again as have arrived, up to a bound.  A
+ * header alone is worth no more than a page.
+ */
 static bool gather_room(struct kmqtt_conn *conn)
 {
 	struct kmqtt_rx *rx = &conn->rx;
+	u32 full = rx->have / PAGE_SIZE;
 	u32 need = DIV_ROUND_UP(rx->want, PAGE_SIZE);
 	struct page *page;
 
-	need = min_t(u32, need, rx->have / PAGE_SIZE + GATHER_AHEAD);
+	need = min_t(u32, need, full + clamp(full, 1U, (u32)GATHER_AHEAD));
 	while (rx->n_pages < need) {
 		if (!kmqtt_mem_charge(conn->kn, PAGE_SIZE))
 			return false;
@@ -430,26 +434,36 @@ static bool rx_unhandled(const struct kmqtt_conn *conn)
 	       fix.hdr_len + fix.remaining <= rx->part_len;
 }
 
-/* Answer the PINGREQs among the kept bytes, and take them out. */
+/*
+ * Answer the PINGREQs among the kept bytes, and take them out: in one pass,
+ * since the peer chooses how many there are.
+ */
 static void ahead_pings(struct kmqtt_conn *conn)
 {
 	struct kmqtt_rx *rx = &conn->rx;
+	u32 from = rx->ahead, to = from, size;
 	struct kmqtt_fixed fix;
-	u32 size;
 
-	while (rx->ahead < rx->part_len &&
+	while (from < rx->part_len &&
 	       READ_ONCE(conn->tx.answers) < kmqtt_answers_max(conn) &&
-	       !rx_fixed(conn, rx->part + rx->ahead, rx->part_len - rx->ahead, &fix)) {
+	       !rx_fixed(conn, rx->part + from, rx->part_len - from, &fix)) {
 		size = fix.hdr_len + fix.remaining;
-		if (fix.type != KMQTT_PINGREQ || fix.remaining) {
-			rx->ahead += size;
+		if (fix.type == KMQTT_PINGREQ && !fix.remaining) {
+			kmqtt_packet(conn, &fix, rx->part + from, NULL, NULL);
+			from += size;
 			continue;
 		}
-		kmqtt_packet(conn, &fix, rx->part + rx->ahead, NULL, NULL);
-		rx->part_len -= size;
-		memmove(rx->part + rx->ahead, rx->part + rx->ahead + size,
-			rx->part_len - rx->ahead);
+		if (from != to)
+			memmove(rx->part + to, rx->part + from,
+				min(size, rx->part_len - from));
+		from += size;
+		to += size;
 	}
+	/* The end of the last frame may still be to come. */
+	if (from != to && from < rx->part_len)
+		memmove(rx->part + to, rx->part + from, rx->part_len - from);
+	rx->part_len -= from - to;
+	rx->ahead = to;
 }
 
 /* Read a bounded piece ahead and answer the PINGREQs in it. */
