@@ -658,8 +658,8 @@ bool kmqtt_conn_drains(const struct kmqtt_conn *conn)
 {
 	u8 cause = READ_ONCE(conn->close_req.cause);
 
-	return conn->level && (cause == KMQTT_CLOSE_DAEMON ||
-			       cause == KMQTT_CLOSE_TAKEOVER);
+	return conn->level && !conn->rx.over && (cause == KMQTT_CLOSE_DAEMON ||
+						 cause == KMQTT_CLOSE_TAKEOVER);
 }
 
 static void conn_turn_closing(struct kmqtt_conn *conn)

@@ -61,7 +61,7 @@ enum {
  * @aliases: alias (from 1) to struct kmqtt_alias
  * @alias_bytes: charged for them
  * @paused: jiffies since when events keep us from reading, 0 if they do not
- * @eof: the peer has closed its side
+ * @over: no further byte counts
  * @connect_seen: the CONNECT has been punted
  */
 struct kmqtt_rx {
@@ -77,7 +77,7 @@ struct kmqtt_rx {
 	struct xarray aliases;
 	u32 alias_bytes;
 	unsigned long paused;
-	bool eof;
+	bool over;
 	bool connect_seen;
 };
 

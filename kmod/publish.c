@@ -7,6 +7,7 @@
 #include "conn.h"
 #include "publish.h"
 #include "route.h"
+#include "rx.h"
 #include "tx.h"
 
 /**
@@ -48,7 +49,7 @@ static u8 cause_of(int reason)
 
 static void packet_fault(struct kmqtt_conn *conn, int reason)
 {
-	kmqtt_conn_close(conn, cause_of(reason), reason, NULL, 0);
+	kmqtt_rx_fault(conn, cause_of(reason), reason);
 }
 
 /* Give a packet to the daemon as it is. */

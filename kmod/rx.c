@@ -32,8 +32,9 @@ bool kmqtt_rx_may_read(struct kmqtt_conn *conn)
 	       READ_ONCE(conn->tx.answers) < kmqtt_answers_max(conn);
 }
 
-static void rx_fault(struct kmqtt_conn *conn, u8 cause, u8 reason)
+void kmqtt_rx_fault(struct kmqtt_conn *conn, u8 cause, u8 reason)
 {
+	conn->rx.over = true;
 	kmqtt_conn_close(conn, cause, reason, NULL, 0);
 }
 
@@ -254,7 +255,7 @@ static void gather_done(struct kmqtt_conn *conn)
 	p.map = p.n > 1 ? vmap(p.pages, p.n, VM_MAP, PAGE_KERNEL) :
 			  page_address(p.pages[0]);
 	if (!p.map)
-		rx_fault(conn, KMQTT_CLOSE_QUOTA, KMQTT_RC_QUOTA);
+		kmqtt_rx_fault(conn, KMQTT_CLOSE_QUOTA, KMQTT_RC_QUOTA);
 	else if (!rx_fixed(conn, p.map, KMQTT_FIXED_HDR_MAX, &fix))
 		rx_frame(conn, &fix, p.map, NULL, &p);
 	if (p.pages)
@@ -273,16 +274,16 @@ static int rx_header(struct kmqtt_conn *conn, const u8 *data, u32 len,
 	if (err == -EAGAIN)
 		return 0;
 	if (err) {
-		rx_fault(conn, KMQTT_CLOSE_MALFORMED, KMQTT_RC_MALFORMED);
+		kmqtt_rx_fault(conn, KMQTT_CLOSE_MALFORMED, KMQTT_RC_MALFORMED);
 		return -1;
 	}
 	/* Before any memory is spent on what is no CONNECT. */
 	if (!conn->rx.connect_seen && fix->type != KMQTT_CONNECT) {
-		rx_fault(conn, KMQTT_CLOSE_PROTOCOL, KMQTT_RC_PROTOCOL_ERROR);
+		kmqtt_rx_fault(conn, KMQTT_CLOSE_PROTOCOL, KMQTT_RC_PROTOCOL_ERROR);
 		return -1;
 	}
 	if (fix->hdr_len + fix->remaining > conn->max_packet_in) {
-		rx_fault(conn, KMQTT_CLOSE_TOO_LARGE, KMQTT_RC_PACKET_TOO_LARGE);
+		kmqtt_rx_fault(conn, KMQTT_CLOSE_TOO_LARGE, KMQTT_RC_PACKET_TOO_LARGE);
 		return -1;
 	}
 	return fix->hdr_len + fix->remaining <= len;
@@ -323,7 +324,7 @@ static bool rx_frames(struct kmqtt_conn *conn, u8 *data, u32 len, struct page *p
 	} else if (part_keep(conn, data, len)) {
 		return true;
 	}
-	rx_fault(conn, KMQTT_CLOSE_QUOTA, KMQTT_RC_QUOTA);
+	kmqtt_rx_fault(conn, KMQTT_CLOSE_QUOTA, KMQTT_RC_QUOTA);
 	return false;
 }
 
@@ -331,10 +332,12 @@ static bool rx_frames(struct kmqtt_conn *conn, u8 *data, u32 len, struct page *p
 static void rx_end(struct kmqtt_conn *conn, int ret)
 {
 	if (!ret) {
-		conn->rx.eof = true;
-		rx_fault(conn, KMQTT_CLOSE_EOF, 0);
-	} else if (ret != -EAGAIN) {
-		rx_fault(conn, KMQTT_CLOSE_ERROR, 0);
+		kmqtt_rx_fault(conn, KMQTT_CLOSE_EOF, 0);
+	} else if (ret != -EAGAIN ||
+		   (conn->tx.dead &&
+		    skb_queue_empty_lockless(&conn->sock->sk->sk_receive_queue))) {
+		/* One direction alone is of no use: it could not even ping. */
+		kmqtt_rx_fault(conn, KMQTT_CLOSE_ERROR, 0);
 	}
 }
 
@@ -347,7 +350,7 @@ static int rx_gather(struct kmqtt_conn *conn)
 	int ret;
 
 	if (!gather_room(conn)) {
-		rx_fault(conn, KMQTT_CLOSE_QUOTA, KMQTT_RC_QUOTA);
+		kmqtt_rx_fault(conn, KMQTT_CLOSE_QUOTA, KMQTT_RC_QUOTA);
 		return -EAGAIN;
 	}
 	n = gather_vecs(&conn->rx, vec, &len);

@@ -15,6 +15,11 @@ bool kmqtt_rx_may_read(struct kmqtt_conn *conn);
  * a barrier.  Faults and the peer's end become kmqtt_conn_close().
  */
 void kmqtt_rx(struct kmqtt_conn *conn);
+/*
+ * The connection is to end because of what was received, and no later byte
+ * counts, not even if the daemon asked for its end first.  Worker only.
+ */
+void kmqtt_rx_fault(struct kmqtt_conn *conn, u8 cause, u8 reason);
 /* Read and throw away; true at the peer's end or an error.  Worker only. */
 bool kmqtt_rx_discard(struct kmqtt_conn *conn);
 /* Take @len bytes the daemon had read before ATTACH.  0, -ENOMEM. */
