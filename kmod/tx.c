@@ -43,7 +43,7 @@ enum entry_kind {
  * @len: bytes of a run or packet; of an encoded message all bytes
  * @sent: bytes the socket took
  * @cost: bytes counted against the limit of its class
- * @charged: bytes charged to the namespace
+ * @charged: bytes charged to the namespace, an encoded header included
  * @page: of a run
  * @addr: first byte of a run; bytes of a packet; header of an encoded message
  * @hdr_len: length of that header
@@ -533,8 +533,32 @@ static void tx_take(struct kmqtt_conn *conn)
 	}
 }
 
-/* Encode the header of a message; false if it has expired or has no memory. */
-static bool entry_encode(struct kmqtt_conn *conn, struct kmqtt_entry *e)
+/*
+ * Room for the header of a message on its way to the socket.  What is not to
+ * be dropped gets it also above the limit: sending is what frees memory.
+ */
+static bool entry_header(struct kmqtt_conn *conn, struct kmqtt_entry *e, u32 len)
+{
+	if (e->class != KMQTT_TX_ROUTED)
+		atomic64_add(len, &conn->kn->mem);
+	else if (!kmqtt_mem_charge(conn->kn, len))
+		return false;
+	e->addr = kvmalloc(len, GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (!e->addr) {
+		kmqtt_mem_uncharge(conn->kn, len);
+		return false;
+	}
+	e->hdr_len = len;
+	e->charged += len;
+	return true;
+}
+
+/*
+ * Encode the header of a message: 0, -ETIME if it has expired, -ENOMEM.  A
+ * packet identifier that is in use stays so until the client has answered, so
+ * those with one go out with nothing left of their time.
+ */
+static int entry_encode(struct kmqtt_conn *conn, struct kmqtt_entry *e)
 {
 	const struct kmqtt_tx_opts o = {
 		.qos = e->qos,
@@ -547,19 +571,31 @@ static bool entry_encode(struct kmqtt_conn *conn, struct kmqtt_entry *e)
 	struct kmqtt_publish_out out;
 
 	msg_out(conn, e->msg, &o, &out);
-	if (e->msg->has_expiry && !kmqtt_msg_left(e->msg, &out.expiry)) {
-		kmqtt_stat_inc(conn->kn, DROPPED_EXPIRED);
-		return false;
-	}
-	e->hdr_len = kmqtt_publish_hdr_len(&out);
-	e->addr = kvmalloc(e->hdr_len, GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
-	if (!e->addr) {
-		kmqtt_stat_inc(conn->kn, DROPPED_MEMORY);
-		return false;
-	}
+	if (e->msg->has_expiry && !kmqtt_msg_left(e->msg, &out.expiry) && !e->qos)
+		return -ETIME;
+	if (!entry_header(conn, e, kmqtt_publish_hdr_len(&out)))
+		return -ENOMEM;
 	kmqtt_publish_put(e->addr, &out);
 	e->len = e->hdr_len + e->msg->payload_len;
-	return true;
+	return 0;
+}
+
+/* May @e be sent now?  One that never will be is dropped; -ENOMEM: not yet. */
+static int entry_ready(struct kmqtt_conn *conn, struct kmqtt_entry *e)
+{
+	int err;
+
+	if (e->kind != ENTRY_MSG || e->addr)
+		return 0;
+	err = entry_encode(conn, e);
+	if (err == -ETIME)
+		kmqtt_stat_inc(conn->kn, DROPPED_EXPIRED);
+	else if (err && e->class == KMQTT_TX_ROUTED)
+		kmqtt_stat_inc(conn->kn, DROPPED_MEMORY);
+	else
+		return err;	/* what was delivered is not dropped */
+	tx_done(conn, e);
+	return -ENOENT;
 }
 
 /* The unsent bytes of @e as one or two vectors; returns how many. */
@@ -590,15 +626,17 @@ static unsigned int tx_gather(struct kmqtt_conn *conn, struct kvec *vec, size_t 
 {
 	struct kmqtt_entry *e, *tmp;
 	unsigned int n = 0, i, more;
+	int err;
 
 	*len = 0;
 	list_for_each_entry_safe(e, tmp, &conn->tx.out, node) {
 		if (n + 2 > TX_VECS)
 			break;
-		if (e->kind == ENTRY_MSG && !e->addr && !entry_encode(conn, e)) {
-			tx_done(conn, e);
+		err = entry_ready(conn, e);
+		if (err == -ENOENT)
 			continue;
-		}
+		if (err)
+			break;
 		more = entry_vecs(e, vec + n);
 		for (i = 0; i < more; i++)
 			*len += vec[n++].iov_len;
@@ -721,7 +759,7 @@ static int tx_send(struct kmqtt_conn *conn)
 
 	n = tx_gather(conn, vec, &len);
 	if (!n)
-		return 0;
+		return list_empty(&conn->tx.out) ? 0 : -ENOMEM;
 	ret = kernel_sendmsg(conn->sock, &msg, vec, n, len);
 	if (ret > 0)
 		tx_consume(conn, ret);
@@ -747,6 +785,11 @@ static int tx_push(struct kmqtt_conn *conn)
 	if (ret == -EAGAIN) {
 		tx_blocked(conn);
 		tx_pack(conn);
+	} else if (ret == -ENOMEM || ret == -ENOBUFS) {
+		/* There may be some when the timer tries again. */
+		set_bit(KMQTT_CB_BLOCKED, &conn->bits);
+		mod_timer(&conn->timer, jiffies + HZ / 50);
+		ret = -EAGAIN;
 	} else if (!list_empty(&conn->tx.out) && ret >= 0) {
 		kmqtt_conn_kick(conn, KMQTT_CB_TX);
 	}
