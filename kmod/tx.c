@@ -188,7 +188,7 @@ static bool tx_routed_room(const struct kmqtt_conn *conn, u32 cost)
 {
 	const struct kmqtt_tx *tx = &conn->tx;
 
-	return (!tx->routed_bytes || tx->routed_bytes + cost <= conn->queue_bytes) &&
+	return (!tx->routed_bytes || (u64)tx->routed_bytes + cost <= conn->queue_bytes) &&
 	       (!conn->queue_count || tx->routed_count < conn->queue_count);
 }
 
@@ -335,7 +335,7 @@ static bool tx_deliver_room(struct kmqtt_conn *conn, u8 class, u32 cost)
 	u32 bytes = class == KMQTT_TX_LIVE ? tx->live_bytes : tx->deliver_bytes;
 
 	if (!(tx->full & BIT(class)) &&
-	    (!bytes || bytes + cost <= conn->deliver_bytes))
+	    (!bytes || (u64)bytes + cost <= conn->deliver_bytes))
 		return true;
 	tx_refuse(conn, class);
 	return false;
@@ -348,7 +348,8 @@ static void tx_writable(struct kmqtt_conn *conn)
 	u32 enough = conn->deliver_bytes / 2;
 	u8 full;
 
-	if (!READ_ONCE(tx->full))
+	/* The close event was the last; nobody may be left to take another. */
+	if (!READ_ONCE(tx->full) || conn->state == KMQTT_STATE_CLOSED)
 		return;
 	spin_lock(&tx->lock);
 	full = tx->full;
