@@ -460,6 +460,10 @@ static int route_names(struct genl_info *info, struct route_arg *arg)
 	key->filter_len = arg->filter.len;
 	key->share = arg->share.data;
 	key->share_len = arg->share.len;
+	if (info->attrs[KMQTT_A_SHARE] && !key->share_len) {
+		GENL_SET_ERR_MSG(info, "A_SHARE is empty");
+		return -EINVAL;
+	}
 	if (!kmqtt_topic_filter_check(key->filter, key->filter_len))
 		return 0;
 	GENL_SET_ERR_MSG(info, "A_FILTER is no valid topic filter");
@@ -545,6 +549,11 @@ static int kmqtt_nl_route_add(struct sk_buff *skb, struct genl_info *info)
 	if (IS_ERR(kn))
 		return PTR_ERR(kn);
 	err = route_arg(kn, info, KMQTT_A_CONN, &arg);
+	if (!err && arg.key.conn && !READ_ONCE(arg.key.conn->level)) {
+		/* What comes for it is judged by what ACCEPT says. */
+		GENL_SET_ERR_MSG(info, "the connection is not accepted yet");
+		err = -EINVAL;
+	}
 	if (!err) {
 		route_opts(info, &opts);
 		err = route_hold(arg.key.conn, &opts);
@@ -592,6 +601,18 @@ static int kmqtt_nl_route_del(struct sk_buff *skb, struct genl_info *info)
 
 /* At most @max bytes. */
 #define BIN(max) { .type = NLA_BINARY, .len = (max) }
+
+/* Not const: 6.1 would discard it. */
+static struct netlink_range_validation subid_range = {
+	.min = 1,
+	.max = KMQTT_VARINT_MAX,
+};
+
+/* An empty packet would never be sent, nor anything behind it. */
+static struct netlink_range_validation answer_range = {
+	.min = 1,
+	.max = KMQTT_PIECE_MAX,
+};
 
 static const struct nla_policy acl_rule_policy[KMQTT_AR_MAX + 1] = {
 	[KMQTT_AR_FILTER] = BIN(KMQTT_TOPIC_MAX - 16),
@@ -873,7 +894,7 @@ static const struct nla_policy dest_policy[KMQTT_AD_MAX + 1] = {
 	[KMQTT_AD_FLAGS] = NLA_POLICY_MASK(NLA_U32, KMQTT_DEST_F_DUP |
 					   KMQTT_DEST_F_RETAIN | KMQTT_DEST_F_LIVE |
 					   KMQTT_DEST_F_VOLATILE),
-	[KMQTT_AD_SUBID] = NLA_POLICY_MIN(NLA_U32, 1),
+	[KMQTT_AD_SUBID] = NLA_POLICY_FULL_RANGE(NLA_U32, &subid_range),
 };
 
 /* A destination as parsed; one per command, used for each in turn. */
@@ -1306,7 +1327,7 @@ static const struct nla_policy kmqtt_policy[KMQTT_A_MAX + 1] = {
 	[KMQTT_A_ACK_EVENT] = { .type = NLA_U64 },
 	[KMQTT_A_ACK_FLAGS] = NLA_POLICY_MASK(NLA_U32, KMQTT_ACK_F_SETTLED |
 					      KMQTT_ACK_F_VOLATILE),
-	[KMQTT_A_ANSWER] = BIN(KMQTT_PIECE_MAX),
+	[KMQTT_A_ANSWER] = NLA_POLICY_FULL_RANGE(NLA_BINARY, &answer_range),
 	[KMQTT_A_FILTER] = BIN(KMQTT_TOPIC_MAX - 4),
 	[KMQTT_A_ROUTE_FLAGS] = NLA_POLICY_MASK(NLA_U32, KMQTT_ROUTE_F_NO_LOCAL |
 						KMQTT_ROUTE_F_RETAIN_AS_PUBLISHED |

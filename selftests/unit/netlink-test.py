@@ -188,6 +188,12 @@ def every_attribute_is_used():
             if a["type"] != "pad" and a["name"] not in used]
 
 
+def ranges():
+    """{name: {"min", "max": C expression}} of the ranges that policies point to."""
+    return {name: dict(re.findall(r"\.(min|max) = (.*),", body)) for name, body in
+            re.findall(r"struct netlink_range_validation (\w+) = \{\n(.*?)\n\};", KERNEL, re.S)}
+
+
 def policies():
     """{attribute: (NLA type, {check: C expression})} as netlink.c has them."""
     found = {}
@@ -200,6 +206,9 @@ def policies():
                 found[name] = (m[2], {m[1].lower(): m[3]})
             elif m := re.fullmatch(r"NLA_POLICY_RANGE\((\w+), (.*), (.*)\)", text):
                 found[name] = (m[1], {"min": m[2], "max": m[3]})
+            elif m := re.fullmatch(r"NLA_POLICY_FULL_RANGE\((\w+), &(\w+)\)", text):
+                of = "-len" if m[1] == "NLA_BINARY" else ""
+                found[name] = (m[1], {k + of: v for k, v in ranges()[m[2]].items()})
             elif m := re.fullmatch(r"NLA_POLICY_MASK\((\w+), (.*)\)", text):
                 found[name] = (m[1], {"flags-mask": m[2]})
             elif m := re.fullmatch(r"\{ \.type = (\w+)(?:, \.len = (.*?))? \}", text):
