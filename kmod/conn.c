@@ -491,7 +491,8 @@ int kmqtt_conn_accept(struct kmqtt_conn *conn, struct genl_info *info)
 	conn_accept_limits(conn, attrs);
 	rcu_assign_pointer(conn->acl, acl);
 	spin_lock(&conn->lock);
-	conn->level = nla_get_u8(attrs[KMQTT_A_PROTOCOL]);
+	/* Pairs with kmqtt_conn_accepted(): the settings before it. */
+	smp_store_release(&conn->level, nla_get_u8(attrs[KMQTT_A_PROTOCOL]));
 	if (conn->state == KMQTT_STATE_CONNECTING)
 		WRITE_ONCE(conn->state, KMQTT_STATE_OPEN);
 	WRITE_ONCE(conn->last_rx, jiffies);

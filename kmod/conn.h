@@ -288,6 +288,16 @@ static inline u32 kmqtt_answers_max(const struct kmqtt_conn *conn)
 	return max_t(u32, KMQTT_ANSWERS_MAX, conn->receive_max);
 }
 
+/*
+ * Are its settings complete?  For those who come by id; worker and routes come
+ * after ACCEPT by themselves.
+ */
+static inline bool kmqtt_conn_accepted(const struct kmqtt_conn *conn)
+{
+	/* Pairs with kmqtt_conn_accept(). */
+	return smp_load_acquire(&conn->level);
+}
+
 /* Would its queue take a routed message now?  A guess, for $share. */
 static inline bool kmqtt_conn_takes(const struct kmqtt_conn *conn)
 {

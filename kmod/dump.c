@@ -88,7 +88,7 @@ static u32 conn_flags(struct kmqtt_conn *conn)
 
 static int conn_put_settings(struct sk_buff *skb, const struct kmqtt_conn *conn)
 {
-	if (!conn->level)
+	if (!kmqtt_conn_accepted(conn))
 		return 0;
 	if (nla_put_u8(skb, KMQTT_A_PROTOCOL, conn->level) ||
 	    nla_put_u8(skb, KMQTT_A_MAX_QOS, conn->max_qos) ||
@@ -142,7 +142,6 @@ static int conn_put(struct sk_buff *skb, struct kmqtt_conn *conn, u32 portid,
 			  KMQTT_CMD_CONN_GET);
 	if (!hdr)
 		return -EMSGSIZE;
-	/* Settings are complete once the state is no longer CONNECTING. */
 	if (conn_put_state(skb, conn) || conn_put_settings(skb, conn) ||
 	    conn_put_stats(skb, conn)) {
 		genlmsg_cancel(skb, hdr);

@@ -549,7 +549,7 @@ static int kmqtt_nl_route_add(struct sk_buff *skb, struct genl_info *info)
 	if (IS_ERR(kn))
 		return PTR_ERR(kn);
 	err = route_arg(kn, info, KMQTT_A_CONN, &arg);
-	if (!err && arg.key.conn && !READ_ONCE(arg.key.conn->level)) {
+	if (!err && arg.key.conn && !kmqtt_conn_accepted(arg.key.conn)) {
 		/* What comes for it is judged by what ACCEPT says. */
 		GENL_SET_ERR_MSG(info, "the connection is not accepted yet");
 		err = -EINVAL;
@@ -1254,12 +1254,14 @@ void kmqtt_netlink_ready(struct kmqtt_net *kn, u32 portid)
 static int monitor_put(struct sk_buff *skb, const struct kmqtt_conn *conn, u8 type, u8 cause)
 {
 	struct nlattr *nest;
+	u16 id_len = 0;
 
+	if (kmqtt_conn_accepted(conn))
+		id_len = min_t(u16, conn->client_id.len, 1024);
 	if (nla_put_u64_64bit(skb, KMQTT_A_CONN, conn->id, KMQTT_A_PAD) ||
 	    nla_put_string(skb, KMQTT_A_PEER, conn->peer.len ?
 			   (char *)conn->peer.data : "") ||
-	    nla_put(skb, KMQTT_A_CLIENT_ID, min_t(u16, conn->client_id.len, 1024),
-		    conn->client_id.data))
+	    nla_put(skb, KMQTT_A_CLIENT_ID, id_len, conn->client_id.data))
 		return -EMSGSIZE;
 	nest = nla_nest_start(skb, KMQTT_A_EVENT);
 	if (!nest || nla_put_u8(skb, KMQTT_AE_TYPE, type) ||
