@@ -44,11 +44,13 @@ struct stage_piece {
 
 /*
  * A completion that waits for an RCU grace period; from its command until the
- * work has run, which the end of the namespace waits for.
+ * work has run, which the end of the namespace waits for.  For @owner only: to
+ * the next daemon its token may mean another command.
  */
 struct done_work {
 	struct rcu_work work;
 	struct kmqtt_net *kn;
+	u32 owner;
 	struct kmqtt_done *done;
 	int error;
 };
@@ -396,7 +398,7 @@ static void done_work_fn(struct work_struct *work)
 {
 	struct done_work *dw = container_of(to_rcu_work(work), struct done_work, work);
 
-	kmqtt_event_done(dw->kn, dw->done, dw->error);
+	kmqtt_event_done(dw->kn, dw->owner, dw->done, dw->error);
 	kfree(dw);
 }
 
@@ -416,6 +418,7 @@ static struct done_work *done_alloc(struct kmqtt_net *kn, struct genl_info *info
 		return ERR_PTR(-ENOMEM);
 	}
 	dw->kn = kn;
+	dw->owner = info->snd_portid;
 	dw->done->token = nla_get_u64(info->attrs[KMQTT_A_TOKEN]);
 	INIT_RCU_WORK(&dw->work, done_work_fn);
 	return dw;

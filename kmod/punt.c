@@ -134,13 +134,22 @@ void kmqtt_event_writable(struct kmqtt_conn *conn)
 	kmqtt_events_ready(kn);
 }
 
-void kmqtt_event_done(struct kmqtt_net *kn, struct kmqtt_done *done, int error)
+void kmqtt_event_done(struct kmqtt_net *kn, u32 owner, struct kmqtt_done *done,
+		      int error)
 {
+	bool told;
+
 	spin_lock(&kn->ev_lock);
-	done->error = error;
-	list_add_tail(&done->node, &kn->done);
+	told = kn->owner == owner;
+	if (told) {
+		done->error = error;
+		list_add_tail(&done->node, &kn->done);
+	}
 	spin_unlock(&kn->ev_lock);
-	kmqtt_events_ready(kn);
+	if (told)
+		kmqtt_events_ready(kn);
+	else
+		kfree(done);
 }
 
 /* Take @e off its list; under kn->ev_lock. */

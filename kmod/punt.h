@@ -129,8 +129,9 @@ void kmqtt_event_add(struct kmqtt_conn *conn, struct kmqtt_event *e, bool wake);
 void kmqtt_events_ready(struct kmqtt_net *kn);
 /* Tell the daemon that a full destination takes messages again. */
 void kmqtt_event_writable(struct kmqtt_conn *conn);
-/* A command with @token completed. */
-void kmqtt_event_done(struct kmqtt_net *kn, struct kmqtt_done *done, int error);
+/* A command of @owner completed; @done is taken.  Nobody else is told. */
+void kmqtt_event_done(struct kmqtt_net *kn, u32 owner, struct kmqtt_done *done,
+		      int error);
 
 /*
  * Acknowledge all events up to @number.  Returns true if that was the close
