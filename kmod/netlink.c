@@ -1240,18 +1240,19 @@ static int kmqtt_nl_param_set(struct sk_buff *skb, struct genl_info *info)
 	return err;
 }
 
-void kmqtt_netlink_ready(struct kmqtt_net *kn, u32 portid)
+bool kmqtt_netlink_ready(struct kmqtt_net *kn, u32 portid)
 {
 	struct sk_buff *skb = genlmsg_new(0, GFP_KERNEL);
 
 	if (!skb)
-		return;
+		return false;
 	if (!genlmsg_put(skb, 0, 0, &kmqtt_genl_family, 0, KMQTT_CMD_READY)) {
 		nlmsg_free(skb);
-		return;
+		return false;
 	}
 	/* A lost one is made up for by ENOBUFS at the daemon, which then pulls. */
 	genlmsg_unicast(kn->net, skb, portid);
+	return true;
 }
 
 static int monitor_put(struct sk_buff *skb, const struct kmqtt_conn *conn, u8 type, u8 cause)

@@ -12,8 +12,8 @@ struct kmqtt_net;
 
 extern struct genl_family kmqtt_genl_family;
 
-/* Send READY to the owner; may sleep. */
-void kmqtt_netlink_ready(struct kmqtt_net *kn, u32 portid);
+/* Send READY to the owner; may sleep.  false: no memory, and it cannot know. */
+bool kmqtt_netlink_ready(struct kmqtt_net *kn, u32 portid);
 /* Tell the monitor group of a connection; may sleep. */
 void kmqtt_netlink_monitor(struct kmqtt_conn *conn, u8 type, u8 cause);
 /*

@@ -119,8 +119,12 @@ void kmqtt_events_ready(struct kmqtt_net *kn)
 		owner = kn->owner;
 	}
 	spin_unlock(&kn->ev_lock);
-	if (owner)
-		kmqtt_netlink_ready(kn, owner);
+	if (!owner || kmqtt_netlink_ready(kn, owner))
+		return;
+	/* The next event tries again. */
+	spin_lock(&kn->ev_lock);
+	kn->uncopied = false;
+	spin_unlock(&kn->ev_lock);
 }
 
 void kmqtt_event_writable(struct kmqtt_conn *conn)
