@@ -53,7 +53,7 @@ def sections_of(path):
 def conf_table():
     """{name: (macro, rest)} of the options that mqttd knows."""
     body = read("user/conf-table.c").split("conf_options[] = {")[1].split("\n};")[0]
-    rows = re.findall(r"^\t([A-Z]+)\((\w+|\"[^\"]+\")(.*)\),$", body, re.M)
+    rows = re.findall(r"^\t([A-Z]+)\((\w+|\"[^\"]+\")((?:.|\n\t )*?)\),$", body, re.M)
     return {name: (macro, rest) for macro, name, rest in rows if macro != "UNSUPPORTED"}
 
 
@@ -66,7 +66,7 @@ def conf_options_are_described():
 
 
 def conf_only_values_are_described():
-    known = {f"{n} " + re.search(r'"(.*)"', rest)[1]
+    known = {f"{n} " + re.search(r'"(.*?)"', rest)[1]
              for n, (macro, rest) in conf_table().items() if macro == "ONLY"}
     text = man("user/mqttd.conf.5")["WHAT MOSQUITTO HAS BESIDES"]
     return differ("values of mqttd.conf(5)", known,
