@@ -142,6 +142,11 @@ void broker_stop(bool handover)
 	stop_begin(handover);
 }
 
+bool broker_failed(void)
+{
+	return stop_has_failed();
+}
+
 void broker_free(void)
 {
 	event_stop();

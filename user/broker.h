@@ -37,6 +37,8 @@ int broker_attach(int fd, unsigned int listener, const struct sockaddr *peer,
  * published as specified.  A second call ends the loop at once.
  */
 void broker_stop(bool handover);
+/* Did the event loop end because the module is gone? */
+bool broker_failed(void);
 /* Free all that is left after the event loop has ended. */
 void broker_free(void);
 

@@ -12,12 +12,16 @@
 #include "log.h"
 #include "mem.h"
 #include "nl.h"
+#include "stop.h"
 
 /* Datagrams in one turn of the loop, so that listeners get theirs. */
 #define EVENT_TURN	256
+/* A dump that the kernel refused, being out of memory, is asked for again. */
+#define EVENT_RETRY_MS	100
 
 static struct {
 	struct event *read;
+	struct event *retry;
 	bool again;		/* pull once more after the present dump */
 	struct kevent part;	/* event that misses pieces */
 	size_t have;
@@ -130,6 +134,21 @@ void event_settle(void)
 		event_active(ev.read, EV_READ, 0);
 }
 
+static void event_retry(evutil_socket_t fd, short what, void *arg)
+{
+	event_pull();
+	event_settle();
+}
+
+static void event_refused(void)
+{
+	struct timeval tv = { .tv_usec = EVENT_RETRY_MS * 1000 };
+
+	ev.again = false;
+	if (event_add(ev.retry, &tv))
+		log_err("cannot start the timer for events");
+}
+
 static void event_read(evutil_socket_t fd, short what, void *arg)
 {
 	int n = EVENT_TURN;
@@ -155,6 +174,13 @@ static void event_read(evutil_socket_t fd, short what, void *arg)
 			ev.again = false;
 			event_pull();
 			break;
+		case NL_REFUSED:
+			event_refused();
+			break;
+		case NL_GONE:
+			log_err("the kernel module kmqtt was removed: all connections are closed");
+			stop_failed();
+			return;
 		}
 	}
 	event_settle();
@@ -168,7 +194,8 @@ int event_replay(void)
 int event_start(struct event_base *base)
 {
 	ev.read = event_new(base, nl_fd(), EV_READ | EV_PERSIST, event_read, NULL);
-	if (!ev.read || event_add(ev.read, NULL)) {
+	ev.retry = evtimer_new(base, event_retry, NULL);
+	if (!ev.read || !ev.retry || event_add(ev.read, NULL)) {
 		event_stop();
 		return -ENOMEM;
 	}
@@ -180,5 +207,8 @@ void event_stop(void)
 	if (ev.read)
 		event_free(ev.read);
 	ev.read = NULL;
+	if (ev.retry)
+		event_free(ev.retry);
+	ev.retry = NULL;
 	part_free();
 }

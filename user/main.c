@@ -188,7 +188,7 @@ static int run(const struct daemon_options *opts)
 	if (!start(base, opts)) {
 		log_notice("mqttd %s ready", KMQTT_VERSION);
 		daemon_ready();
-		if (event_base_dispatch(base) >= 0)
+		if (event_base_dispatch(base) >= 0 && !broker_failed())
 			status = EXIT_SUCCESS;
 	}
 	control_stop();

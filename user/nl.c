@@ -85,7 +85,11 @@ static void nl_family_done(void *arg, int error, const struct nlmsghdr *reply,
 
 int nl_open(void)
 {
-	struct sockaddr_nl addr = { .nl_family = AF_NETLINK };
+	/* The controller's group says when a family goes. */
+	struct sockaddr_nl addr = {
+		.nl_family = AF_NETLINK,
+		.nl_groups = 1U << (GENL_ID_CTRL - 1),
+	};
 	int error = -ENOENT;
 
 	list_init(&nl.backlog);
@@ -277,6 +281,18 @@ static const char *extack_text(const struct nlmsghdr *h)
 	return "";
 }
 
+/* A notification of the controller: is it the end of our family? */
+static bool family_deleted(const struct nlmsghdr *h)
+{
+	const struct genlmsghdr *genl = mnl_nlmsg_get_payload(h);
+	const struct nlattr *tb[CTRL_ATTR_MAX + 1];
+
+	if (h->nlmsg_type != GENL_ID_CTRL || genl->cmd != CTRL_CMD_DELFAMILY)
+		return false;
+	nl_attrs(h, tb, CTRL_ATTR_MAX);
+	return nl_u16(tb[CTRL_ATTR_FAMILY_ID]) == nl.family;
+}
+
 static enum nl_received classify(const struct nlmsghdr *h)
 {
 	const struct genlmsghdr *genl = mnl_nlmsg_get_payload(h);
@@ -284,6 +300,8 @@ static enum nl_received classify(const struct nlmsghdr *h)
 	if (h->nlmsg_type == nl.family && !h->nlmsg_seq &&
 	    genl->cmd == KMQTT_CMD_READY)
 		return NL_READY;
+	if (family_deleted(h))
+		return NL_GONE;
 	if (nl.dump_seq && h->nlmsg_seq == nl.dump_seq)
 		return NL_DUMP_END;	/* of the dump; whether its end, is seen later */
 	return NL_MESSAGES;
@@ -465,7 +483,7 @@ static enum nl_received dump_part(const struct nl_datagram *d, nl_dump_t each, v
 			log_warning("kernel refused a dump: %s%s%s", strerror(-err->error),
 				    *extack_text(h) ? ": " : "", extack_text(h));
 			nl.dump_seq = 0;
-			return NL_LOST;
+			return NL_REFUSED;
 		}
 		each(h, arg);
 	}

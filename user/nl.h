@@ -75,6 +75,8 @@ void nl_dump_start(uint8_t cmd);
  * @NL_DUMP_END: the dump of nl_dump_start() ended
  * @NL_READY: the kernel has events
  * @NL_LOST: messages were lost, the dump perhaps among them
+ * @NL_REFUSED: the kernel refused the dump of nl_dump_start(), as logged
+ * @NL_GONE: the module was removed
  */
 enum nl_received {
 	NL_NOTHING,
@@ -82,6 +84,8 @@ enum nl_received {
 	NL_DUMP_END,
 	NL_READY,
 	NL_LOST,
+	NL_REFUSED,
+	NL_GONE,
 };
 
 /* Take one datagram off the socket. */

@@ -30,12 +30,14 @@ static struct {
 	uint64_t wills_end;
 	uint64_t deadline;
 	bool begun;
+	bool failed;
 } stop;
 
 void stop_init(struct event_base *base)
 {
 	stop.base = base;
 	stop.begun = false;
+	stop.failed = false;
 }
 
 bool stop_begun(void)
@@ -49,6 +51,17 @@ static void stop_end(void)
 		event_free(stop.timer);
 	stop.timer = NULL;
 	event_base_loopexit(stop.base, NULL);
+}
+
+void stop_failed(void)
+{
+	stop.failed = true;
+	stop_end();
+}
+
+bool stop_has_failed(void)
+{
+	return stop.failed;
 }
 
 static void stop_client(struct client *c, void *arg)

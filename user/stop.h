@@ -13,5 +13,9 @@ void stop_init(struct event_base *base);
 void stop_begin(bool handover);
 /* No new connections any more. */
 bool stop_begun(void);
+/* There is nothing left to do it with: end the loop at once. */
+void stop_failed(void);
+/* Did the daemon end by stop_failed()? */
+bool stop_has_failed(void);
 
 #endif /* MQTTD_STOP_H */
