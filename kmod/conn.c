@@ -21,6 +21,8 @@
 #define MAX_PACKET_MQTT		(KMQTT_VARINT_MAX + KMQTT_FIXED_HDR_MAX)
 #define QUEUE_BYTES		(1024 * 1024)
 #define DELIVER_BYTES		(4 * 1024 * 1024)
+/* For the last packet when the namespace or the module goes. */
+#define LINGER_GOING		(HZ / 2)
 
 static struct kmem_cache *conn_cache;
 static atomic64_t conn_last_id = ATOMIC64_INIT(0);
@@ -578,6 +580,12 @@ static unsigned long conn_close_timeout(const struct kmqtt_conn *conn)
 	return msecs_to_jiffies(kmqtt_param(conn->kn, KMQTT_PARAM_CLOSE_TIMEOUT));
 }
 
+/* Nobody is left to wait longer for: no daemon, or no module. */
+static bool close_is_going(u8 cause)
+{
+	return cause == KMQTT_CLOSE_DAEMON_GONE || cause == KMQTT_CLOSE_SHUTDOWN;
+}
+
 /* Causes after which the peer gets no further packet. */
 static bool close_is_silent(u8 cause)
 {
@@ -609,6 +617,8 @@ static void conn_end(struct kmqtt_conn *conn)
 	struct kmqtt_event *e = conn->close_event;
 	unsigned long timeout = conn_close_timeout(conn);
 
+	if (close_is_going(req->cause))
+		timeout = min_t(unsigned long, timeout, LINGER_GOING);
 	conn_queue_last(conn);
 	spin_lock(&conn->lock);
 	spin_lock(&conn->tx.lock);
@@ -624,6 +634,16 @@ static void conn_end(struct kmqtt_conn *conn)
 	kmqtt_event_add(conn, e, true);
 	conn->close_deadline = jiffies + (close_is_silent(req->cause) ? 0 : timeout);
 	mod_timer(&conn->timer, conn->close_deadline);
+}
+
+/*
+ * A peer that did not take all in time is reset: what waits for it would keep
+ * the socket, and with it the namespace, for minutes.
+ */
+static void conn_reset_slow(struct kmqtt_conn *conn)
+{
+	if (!tcp_rtx_and_write_queues_empty(conn->sock->sk))
+		sock_no_linger(conn->sock->sk);
 }
 
 /* The socket goes; drops the socket's reference. */
@@ -681,9 +701,10 @@ static void conn_turn_closing(struct kmqtt_conn *conn)
 /* After the end: flush, send FIN, wait for the peer's, at most to the deadline. */
 static void conn_turn_lingering(struct kmqtt_conn *conn)
 {
-	bool expired = !time_before(jiffies, conn->close_deadline) ||
-		       close_is_silent(conn->close_req.cause) ||
-		       test_bit(KMQTT_CB_FORGET, &conn->bits);
+	bool silent = close_is_silent(conn->close_req.cause);
+	bool expired = silent || !time_before(jiffies, conn->close_deadline) ||
+		       (test_bit(KMQTT_CB_FORGET, &conn->bits) &&
+			!close_is_going(conn->close_req.cause));
 	bool alive = kmqtt_tx_flush(conn);
 
 	if (alive && !expired && !kmqtt_tx_empty(conn))
@@ -693,6 +714,8 @@ static void conn_turn_lingering(struct kmqtt_conn *conn)
 		if (!kmqtt_rx_discard(conn))
 			return;
 	}
+	if (expired && !silent)
+		conn_reset_slow(conn);
 	conn_detach(conn);
 }
 

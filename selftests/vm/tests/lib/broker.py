@@ -19,6 +19,8 @@ MODULE = "/kmqtt/kmqtt.ko"
 MOSQUITTO = os.environ.get("KMQTT_BROKER") == "mosquitto"
 # Time for a daemon to come up, on a debug kernel too.
 START = 30
+# How much longer what is measured by the clock takes on a debug kernel.
+SLOW = 5 if os.uname().release.endswith(("kasan", "kcsan")) else 1
 
 CONF = """listener %d 127.0.0.1
 allow_anonymous true
