@@ -162,12 +162,18 @@ struct kmqtt_conn *kmqtt_conn_find(struct kmqtt_net *kn, u64 id)
 	return conn;
 }
 
-void kmqtt_conn_forget(struct kmqtt_conn *conn)
+/* Out of the id table; false if it was not there. */
+static bool conn_unlist(struct kmqtt_conn *conn)
+{
+	lockdep_assert_held(&conn->kn->lock);
+	return xa_cmpxchg(&conn->kn->conns, conn->id, conn, NULL, GFP_KERNEL) == conn;
+}
+
+/* What follows conn_unlist(). */
+static void conn_unlisted(struct kmqtt_conn *conn)
 {
 	struct kmqtt_net *kn = conn->kn;
 
-	if (xa_cmpxchg(&kn->conns, conn->id, conn, NULL, GFP_KERNEL) != conn)
-		return;
 	spin_lock(&conn->lock);
 	kmqtt_mem_uncharge(kn, conn->charged);
 	conn->charged = 0;
@@ -176,6 +182,25 @@ void kmqtt_conn_forget(struct kmqtt_conn *conn)
 	/* The table's reference; the namespace may go once the count is 0. */
 	kmqtt_conn_put(conn);
 	kmqtt_net_drop(kn, &kn->conn_count);
+}
+
+void kmqtt_conn_forget(struct kmqtt_conn *conn)
+{
+	if (conn_unlist(conn))
+		conn_unlisted(conn);
+}
+
+/* Its end is of no interest to anybody, unless a daemon came meanwhile. */
+static void conn_forget_unowned(struct kmqtt_conn *conn)
+{
+	struct kmqtt_net *kn = conn->kn;
+	bool unlisted;
+
+	mutex_lock(&kn->lock);
+	unlisted = test_bit(KMQTT_CB_FORGET, &conn->bits) && conn_unlist(conn);
+	mutex_unlock(&kn->lock);
+	if (unlisted)
+		conn_unlisted(conn);
 }
 
 /* A blank connection with the references of table, socket and caller. */
@@ -777,7 +802,7 @@ void kmqtt_conn_turn(struct kmqtt_conn *conn)
 	    !timer_pending(&conn->timer))
 		mod_timer(&conn->timer, conn->close_deadline);
 	if (!conn->sock && test_bit(KMQTT_CB_FORGET, &conn->bits))
-		kmqtt_conn_forget(conn);
+		conn_forget_unowned(conn);
 }
 
 int kmqtt_conn_init(void)

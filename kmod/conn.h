@@ -342,7 +342,10 @@ bool kmqtt_conn_drains(const struct kmqtt_conn *conn);
  */
 void kmqtt_conn_disconnected(struct kmqtt_conn *conn, u8 reason,
 			     struct kmqtt_event *event);
-/* Remove it from the id table; its close event needs no more answer. */
+/*
+ * Remove it from the id table; its close event needs no more answer.  Under
+ * kn->lock.
+ */
 void kmqtt_conn_forget(struct kmqtt_conn *conn);
 /* Close all connections of a namespace; returns at once. */
 void kmqtt_conn_close_all(struct kmqtt_net *kn, u8 cause, u8 reason);

@@ -182,7 +182,10 @@ static int conn_answer(struct kmqtt_conn *conn, struct genl_info *info)
 	return kmqtt_tx_packet(conn, nla_data(answer), nla_len(answer));
 }
 
-/* All connections' events come again; a new daemon has taken over. */
+/*
+ * All connections' events come again; a new daemon has taken over, and hears
+ * of those too that were closing because there was none.
+ */
 static void bind_replay(struct kmqtt_net *kn)
 {
 	struct kmqtt_conn *conn;
@@ -192,6 +195,7 @@ static void bind_replay(struct kmqtt_net *kn)
 		conn = kmqtt_conn_find(kn, id);
 		if (!conn)
 			continue;
+		clear_bit(KMQTT_CB_FORGET, &conn->bits);
 		kmqtt_events_replay(conn);
 		kmqtt_conn_put(conn);
 	}

@@ -67,8 +67,11 @@ static void net_grace_over(struct work_struct *work)
 	struct kmqtt_net *kn = container_of(to_delayed_work(work),
 					    struct kmqtt_net, grace);
 
-	kmqtt_conn_close_all(kn, KMQTT_CLOSE_DAEMON_GONE,
-			     KMQTT_RC_SERVER_SHUTTING_DOWN);
+	mutex_lock(&kn->lock);
+	if (!kn->owner)
+		kmqtt_conn_close_all(kn, KMQTT_CLOSE_DAEMON_GONE,
+				     KMQTT_RC_SERVER_SHUTTING_DOWN);
+	mutex_unlock(&kn->lock);
 }
 
 void kmqtt_net_owner_bound(struct kmqtt_net *kn)

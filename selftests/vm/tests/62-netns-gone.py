@@ -226,6 +226,23 @@ def daemon_back(_server):
 
 
 @tap.test
+def daemon_late(server):
+    """A daemon that comes while the grace ends hears of what is closing: ids are free again."""
+    for tenths in range(5, 14, 2):
+        server.param("daemon_grace", 1)
+        with server.client(wire.V5, client_id="late") as old:
+            server.kill()
+            time.sleep(tenths / 10)
+            server.start()
+            with server.client(wire.V5, client_id="late") as new:
+                new.leave()
+            raw = old.read()
+            tap.equal(raw[0], wire.DISCONNECT << 4, "DISCONNECT")
+    server.param("daemon_grace", 600)
+    tap.equal(conn_count(server), 0, "connections")
+
+
+@tap.test
 def for_ever(server):
     """daemon_grace -1 is for the initial namespace only."""
     with Away(None) as away:
