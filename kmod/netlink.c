@@ -8,6 +8,7 @@
 #include <linux/mm.h>
 #include <linux/netlink.h>
 #include <linux/slab.h>
+#include <linux/user_namespace.h>
 #include <net/genetlink.h>
 #include "acl.h"
 #include "conn.h"
@@ -1286,7 +1287,12 @@ void kmqtt_netlink_monitor(struct kmqtt_conn *conn, u8 type, u8 cause)
 	struct sk_buff *skb;
 	void *hdr;
 
-	if (kn->dying || !genl_has_listeners(&kmqtt_genl_family, kn->net, 0))
+	/*
+	 * The group asks for the capability in the owner of the namespace only;
+	 * reading is for the initial user namespace.
+	 */
+	if (kn->dying || kn->net->user_ns != &init_user_ns ||
+	    !genl_has_listeners(&kmqtt_genl_family, kn->net, 0))
 		return;
 	skb = genlmsg_new(NLMSG_DEFAULT_SIZE, GFP_KERNEL);
 	if (!skb)
@@ -1398,7 +1404,7 @@ static const struct genl_ops kmqtt_ops[] = {
 };
 
 static const struct genl_multicast_group kmqtt_mcgrps[] = {
-	{ .name = KMQTT_MCGRP_MONITOR_NAME },
+	{ .name = KMQTT_MCGRP_MONITOR_NAME, .flags = GENL_MCAST_CAP_NET_ADMIN },
 };
 
 struct genl_family kmqtt_genl_family __ro_after_init = {

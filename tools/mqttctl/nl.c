@@ -173,8 +173,13 @@ int nl_monitor(struct nl *nl, nl_answer_fn fn, void *arg)
 {
 	struct timeval forever = { };
 	bool done = false;
-	int status = CTL_OK;
+	int status;
 
+	/* In a namespace of one's own the group is open, but nothing comes. */
+	nl_request(nl, KMQTT_CMD_PARAM_GET, false);
+	status = nl_run(nl, NULL, NULL);
+	if (status)
+		return status;
 	if (mnl_socket_setsockopt(nl->socket, NETLINK_ADD_MEMBERSHIP,
 				  &nl->monitor, sizeof(nl->monitor)))
 		return refused(errno, NULL);
