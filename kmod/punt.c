@@ -237,8 +237,12 @@ void kmqtt_events_replay(struct kmqtt_conn *conn)
 
 	lockdep_assert_held(&conn->kn->lock);
 	spin_lock(&conn->kn->ev_lock);
-	list_for_each_entry(e, &ev->list, node)
+	list_for_each_entry(e, &ev->list, node) {
+		/* From here on no daemon has seen them, not as a whole. */
+		if (e == ev->next)
+			break;
 		e->replay = true;
+	}
 	ev->next = list_first_entry_or_null(&ev->list, struct kmqtt_event, node);
 	ev->next_off = 0;
 	if (ev->next)

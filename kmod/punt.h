@@ -154,7 +154,10 @@ static inline u8 kmqtt_topic_slot(u32 hash)
 	return hash % KMQTT_TOPIC_SLOTS + 1;
 }
 
-/* All events of @conn are uncopied again and replays.  Under kn->lock. */
+/*
+ * All events of @conn are uncopied again; those that were copied are replays.
+ * Under kn->lock.
+ */
 void kmqtt_events_replay(struct kmqtt_conn *conn);
 /* Drop all events of a connection that is being forgotten. */
 void kmqtt_events_purge(struct kmqtt_conn *conn);

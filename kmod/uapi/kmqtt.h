@@ -38,7 +38,7 @@
  * @KMQTT_CMD_DAEMON_BIND: Become the owner of this network namespace.
  *	Reply: A_VERSION, A_FEATURES, A_INSTANCE, A_CONN_COUNT.  -EBUSY while
  *	another socket owns it.  All unacknowledged events become uncopied
- *	again and will carry EV_F_REPLAY.
+ *	again; those an earlier owner has copied will carry EV_F_REPLAY.
  * @KMQTT_CMD_CONN_ATTACH: [owner] Take over the connected TCP socket A_FD.
  *	Optional: A_LISTENER, A_PEER, A_TLS_INFO, A_TLS_IDENTITY, A_PREREAD
  *	(bytes already read from it), A_CONNECT_TIMEOUT, A_MAX_PACKET_IN,
