@@ -47,7 +47,8 @@ static void bind_done(void *arg, int error, const struct nlmsghdr *reply,
 	if (error == -EPERM)
 		log_err("not permitted to use the kmqtt module: start mqttd as root, in the initial user namespace");
 	else if (error == -EBUSY)
-		log_err("another mqttd serves this network namespace: stop it first");
+		log_err("another mqttd serves this network namespace: stop it first (%s%s%s)",
+			strerror(-error), *text ? ": " : "", text);
 	else if (error)
 		log_err("cannot bind to the kmqtt module: %s%s%s", strerror(-error),
 			*text ? ": " : "", text);

@@ -26,6 +26,7 @@ static const int signals[] = { SIGHUP, SIGINT, SIGTERM, SIGUSR2 };
 static struct event *signal_events[ARRAY_SIZE(signals)];
 static struct event *watchdog;
 static int ready_fd = -1;
+static bool pid_file_written;
 
 /* ---- configuration ------------------------------------------------------ */
 
@@ -185,8 +186,10 @@ void daemon_stop(void)
 	if (watchdog)
 		event_free(watchdog);
 	watchdog = NULL;
-	if (conf && conf->pid_file)
+	/* Of a daemon that did not get this far it is another one's. */
+	if (conf && conf->pid_file && pid_file_written)
 		unlink(conf->pid_file);
+	pid_file_written = false;
 }
 
 /* ---- away from the terminal --------------------------------------------- */
@@ -258,5 +261,7 @@ int daemon_pid_file(const char *path)
 		error = errno;
 	if (error)
 		log_err("pid_file %s: %s", path, strerror(error));
+	else
+		pid_file_written = true;
 	return -error;
 }
