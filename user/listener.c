@@ -142,6 +142,17 @@ static void readable(evutil_socket_t fd, short what, void *arg)
 /* ---- binding ------------------------------------------------------------ */
 
 /*
+ * Without the capability for @force the module will refuse us: let it, since
+ * it says what is missing.
+ */
+static int set_buffer(int fd, int force, int plain, int size)
+{
+	if (!setsockopt(fd, SOL_SOCKET, force, &size, sizeof(size)))
+		return 0;
+	return errno == EPERM ? setsockopt(fd, SOL_SOCKET, plain, &size, sizeof(size)) : -1;
+}
+
+/*
  * Accepted sockets inherit these.  Buffers that tune themselves would hold
  * megabytes for each client that does not read.  The kernel counts overhead
  * too and doubles what it is told for that.
@@ -151,8 +162,8 @@ static int set_buffers(int fd, const struct conf_listener *lst)
 	int receive = lst->receive_buffer / 2, send = lst->send_buffer / 2;
 	int unsent = lst->send_buffer / 4;
 
-	return setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &receive, sizeof(receive)) ||
-	       setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &send, sizeof(send)) ||
+	return set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, receive) ||
+	       set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, send) ||
 	       setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent)) ?
 	       -1 : 0;
 }
