@@ -214,11 +214,12 @@ def at_once(_server):
 @tap.test
 def daemon_back(_server):
     """A daemon that comes back within the grace stops it."""
-    with Away(2) as away:
+    grace = 5 * broker.SLOW
+    with Away(grace) as away:
         c = away.client(wire.V5)
         away.kill()
         away.start()
-        time.sleep(3)
+        time.sleep(grace + 1)
         c.ping()
         c.leave()
 
