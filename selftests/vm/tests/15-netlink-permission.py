@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-# timeout: 180
+# timeout: 300
 """Who lacks CAP_NET_ADMIN in the initial user namespace is refused everything: EPERM."""
 import errno
 import json
@@ -90,7 +90,7 @@ def mqttd(_server):
 def mqttctl(_server):
     """mqttctl says that it is the permission that is missing, for each command."""
     for wrapper in STRANGERS.values():
-        for command in (["route", "list"], ["param", "set", "forwarding", "off"], ["monitor"]):
+        for command in (["param", "set", "forwarding", "off"], ["monitor"]):
             # Nothing will ever come there; it is refused all the same.
             done = broker.run("timeout", "10", *wrapper, "mqttctl", *command, check=False)
             tap.equal(done.returncode, 3, "status of %s (%s)" % (wrapper + command, done.stderr))

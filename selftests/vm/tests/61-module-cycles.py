@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-# timeout: 240
+# timeout: 360
 """Load, traffic, unload: 20 times, with live connections at the unload."""
 import signal
 import threading

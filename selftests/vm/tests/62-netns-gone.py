@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-# timeout: 240
+# timeout: 360
 """A network namespace whose name and daemon are gone: it ends with its grace.
 
   initial namespace               namespace gone-N

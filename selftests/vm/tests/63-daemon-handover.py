@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-# timeout: 240
+# timeout: 360
 """Hand-overs under traffic: every packet is answered, nobody is disconnected."""
 import signal
 import threading
