@@ -1,7 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 # timeout: 120
-# core
 """QoS 0, 1, 2 and RETAIN mixed on one topic: nothing is lost, order is kept.
 
 With forwarding on, off, and switched while messages flow, of each publisher.
