@@ -140,7 +140,7 @@ class Undisturbed:
     def check(self):
         if self.error:
             raise AssertionError("the clients that do no harm: %r" % self.error) from self.error
-        tap.true(self.count > 2, "only %d messages went through" % self.count)
+        tap.true(self.count > 0, "only %d messages went through" % self.count)
 
     def _run(self):
         try:
