@@ -42,8 +42,9 @@ static int naive_check(const __u8 *s, size_t len, bool filter)
 		if (n && (memchr(s, '#', n) || memchr(s, '+', n)) &&
 		    (!filter || n != 1 || (*s == '#' && n != len)))
 			return bad;
+		/* Mosquitto counts separators: 200 are the most */
 		if (n == len)
-			return levels > 200 ? bad : 0;
+			return levels - 1 > 200 ? bad : 0;
 		s += n + 1;
 		len -= n + 1;
 	}
