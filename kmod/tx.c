@@ -341,27 +341,44 @@ static bool tx_deliver_room(struct kmqtt_conn *conn, u8 class, u32 cost)
 	return false;
 }
 
+/* Classes of which one was refused and that have room again. */
+static u8 tx_room_again(const struct kmqtt_conn *conn)
+{
+	const struct kmqtt_tx *tx = &conn->tx;
+	u32 enough = conn->deliver_bytes / 2;
+	u8 room = 0;
+
+	lockdep_assert_held(&tx->lock);
+	if (tx->live_bytes <= enough)
+		room |= BIT(KMQTT_TX_LIVE);
+	if (tx->deliver_bytes <= enough)
+		room |= BIT(KMQTT_TX_DELIVER);
+	return room & tx->full;
+}
+
 /* A delivery was refused; tell the daemon when there is room. */
 static void tx_writable(struct kmqtt_conn *conn)
 {
 	struct kmqtt_tx *tx = &conn->tx;
-	u32 enough = conn->deliver_bytes / 2;
-	u8 full;
+	u8 room;
 
 	/* The close event was the last; nobody may be left to take another. */
 	if (!READ_ONCE(tx->full) || conn->state == KMQTT_STATE_CLOSED)
 		return;
 	spin_lock(&tx->lock);
-	full = tx->full;
-	if (tx->live_bytes <= enough)
-		full &= ~BIT(KMQTT_TX_LIVE);
-	if (tx->deliver_bytes <= enough)
-		full &= ~BIT(KMQTT_TX_DELIVER);
-	swap(full, tx->full);
-	full ^= tx->full;
+	room = tx_room_again(conn);
 	spin_unlock(&tx->lock);
-	if (full)
+	if (room)
 		kmqtt_event_writable(conn);
+}
+
+void kmqtt_tx_reopen(struct kmqtt_conn *conn)
+{
+	struct kmqtt_tx *tx = &conn->tx;
+
+	spin_lock(&tx->lock);
+	WRITE_ONCE(tx->full, tx->full & ~tx_room_again(conn));
+	spin_unlock(&tx->lock);
 }
 
 /* Under tx->lock. */

@@ -97,6 +97,15 @@ struct kmqtt_entry *kmqtt_tx_prepare(struct kmqtt_conn *conn, const u8 *data, u3
 void kmqtt_tx_commit(struct kmqtt_conn *conn, struct kmqtt_entry *e);
 void kmqtt_tx_cancel(struct kmqtt_conn *conn, struct kmqtt_entry *e);
 
+/**
+ * kmqtt_tx_reopen() - the daemon is told of room for deliveries
+ * @conn: the connection
+ *
+ * Only now are they accepted again: those that the daemon sent before it knew
+ * of the refusal must not overtake the refused one.  Under kn->ev_lock.
+ */
+void kmqtt_tx_reopen(struct kmqtt_conn *conn);
+
 /* Enter HOLD (@shut) or RELEASE.  Process context.  0 or -ENOMEM. */
 int kmqtt_tx_gate(struct kmqtt_conn *conn, bool shut);
 

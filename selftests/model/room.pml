@@ -12,7 +12,8 @@
  * before it was refused), FORGETLIVE (a refused LIVE message is no longer LIVE
  * when it is sent again), ONEFLAG (the daemon sends nothing after any
  * refusal), RELALL (RELEASE waits for live messages too), NOKICK (a refusal
- * with nothing in the list tells nobody).
+ * with nothing in the list tells nobody), CLEARSOON (there is room again for
+ * the next when the event is made, not when the daemon takes it).
  */
 #ifndef NR
 #define NR	3
@@ -70,17 +71,26 @@ inline admit(kind, seq, bytes, stop, ok)
 	fi
 }
 
-/* tx_writable(): at the end of each flush */
-inline tell()
+/* kmqtt_tx_room(): what was refused has room again */
+inline clear()
 {
 	if
-	:: rfull && rbytes <= LIM / 2 -> rfull = false; writable = true
+	:: rfull && rbytes <= LIM / 2 -> rfull = false
 	:: else
 	fi;
 	if
-	:: lfull && lbytes <= LIM / 2 -> lfull = false; writable = true
+	:: lfull && lbytes <= LIM / 2 -> lfull = false
 	:: else
 	fi
+}
+
+/* tx_writable(): at the end of each flush */
+inline tell()
+{
+	writable = writable || (rfull && rbytes <= LIM / 2) || (lfull && lbytes <= LIM / 2);
+#ifdef CLEARSOON
+	clear()
+#endif
 }
 
 inline receive(kind, seq)
@@ -139,7 +149,7 @@ end:	do
 		tell()
 	   }
 #ifndef NOKICK
-	:: atomic { (rfull && rbytes == 0) || (lfull && lbytes == 0) -> tell() }
+	:: atomic { !writable && ((rfull && rbytes == 0) || (lfull && lbytes == 0)) -> tell() }
 #endif
 	od
 }
@@ -181,6 +191,7 @@ inline live(seq, ok)
 active proctype Daemon()
 {
 	byte s;
+	byte taken;
 	bool ok;
 
 end:	do
@@ -196,20 +207,20 @@ end:	do
 		fi;
 		published = 0			/* the acknowledgement */
 	   }
+	/* two of one batch, whose results come together */
 	:: atomic {
 		sent < NR && R_MAY ->
-		/* two of one batch, whose results come together */
-		s = sent;
-		admit(RETAINED, s + 1, rbytes, rfull, ok);
-		sent = (ok -> sent + 1 : sent);
-		d_rfull = !ok;
+		admit(RETAINED, sent + 1, rbytes, rfull, ok);
+		taken = ok; d_rfull = !ok
+	   };
+	   atomic {
 		if
-		:: s + 2 <= NR ->
-			admit(RETAINED, s + 2, rbytes, rfull, ok);
-			sent = (ok -> sent + 1 : sent);
-			d_rfull = d_rfull || !ok
+		:: sent + 2 <= NR ->
+			admit(RETAINED, sent + 2, rbytes, rfull, ok);
+			taken = taken + ok; d_rfull = d_rfull || !ok
 		:: else
-		fi
+		fi;
+		sent = sent + taken
 	   }
 	:: atomic {
 		unsent && L_MAY ->
@@ -229,7 +240,13 @@ end:	do
 		live(s, ok)
 	   }
 	:: atomic { !released && !OWES -> released = true; queue!RELEASE,0 }
-	:: atomic { writable -> writable = false; d_rfull = false; d_lfull = false }
+	:: atomic {
+		writable ->
+		writable = false; d_rfull = false; d_lfull = false;
+#ifndef CLEARSOON
+		clear()
+#endif
+	   }
 	od
 }
 

@@ -91,4 +91,5 @@ refuted room      FORGETLIVE        -DFORGETLIVE
 refuted room      ONEFLAG           -DONEFLAG
 refuted room      RELALL            -DRELALL
 refuted room      NOKICK            -DNOKICK
+refuted room      CLEARSOON         -DCLEARSOON
 '
