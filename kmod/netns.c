@@ -11,6 +11,7 @@
 #include "fib.h"
 #include "netlink.h"
 #include "netns.h"
+#include "worker.h"
 
 static unsigned int kmqtt_net_id;
 struct workqueue_struct *kmqtt_wq;
@@ -182,6 +183,7 @@ static void __net_exit kmqtt_net_exit(struct net *net)
 			     KMQTT_RC_SERVER_SHUTTING_DOWN);
 	wait_event(kn->idle, !atomic_read(&kn->conn_count) && !atomic_read(&kn->sockets));
 	synchronize_rcu(); /* kmqtt_net_drop() */
+	kmqtt_workers_flush();
 	rcu_barrier();
 	flush_workqueue(kmqtt_wq);
 	kmqtt_stage_free(kn);

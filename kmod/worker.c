@@ -3,6 +3,7 @@
 
 #include <linux/cpu.h>
 #include <linux/cpumask.h>
+#include <linux/delay.h>
 #include <linux/err.h>
 #include <linux/gfp.h>
 #include <linux/kthread.h>
@@ -97,6 +98,7 @@ static void worker_turn(struct kmqtt_worker *w)
 	struct kmqtt_conn *conn, *tmp;
 	struct llist_node *batch;
 
+	mutex_lock(&w->turn);
 	batch = llist_reverse_order(llist_del_all(&w->ready));
 	llist_for_each_entry_safe(conn, tmp, batch, ready) {
 		/*
@@ -109,6 +111,30 @@ static void worker_turn(struct kmqtt_worker *w)
 		kmqtt_conn_put(conn);
 		cond_resched();
 	}
+	WRITE_ONCE(w->turns, w->turns + 1);
+	mutex_unlock(&w->turn);
+}
+
+static void worker_flush(struct kmqtt_worker *w)
+{
+	unsigned long turns;
+	bool empty;
+
+	/* No turn goes on meanwhile, so the next one takes all there is now. */
+	mutex_lock(&w->turn);
+	turns = w->turns;
+	empty = llist_empty(&w->ready);
+	mutex_unlock(&w->turn);
+	while (!empty && READ_ONCE(w->turns) == turns)
+		msleep(20);
+}
+
+void kmqtt_workers_flush(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < n_workers; i++)
+		worker_flush(&workers[i]);
 }
 
 static int worker_main(void *arg)
@@ -133,6 +159,7 @@ static int worker_main(void *arg)
 static int worker_start(struct kmqtt_worker *w, int cpu)
 {
 	w->cpu = cpu;
+	mutex_init(&w->turn);
 	init_llist_head(&w->ready);
 	w->task = kthread_create_on_node(worker_main, w, cpu_to_node(cpu),
 					 "kmqtt/%d", cpu);

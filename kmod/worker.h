@@ -4,6 +4,7 @@
 #define KMQTT_WORKER_H
 
 #include <linux/llist.h>
+#include <linux/mutex.h>
 #include <linux/types.h>
 
 struct kmqtt_conn;
@@ -28,13 +29,15 @@ struct kmqtt_arena {
 /**
  * struct kmqtt_worker - a worker
  *
- * Lives from module init to module exit.  Everything but @ready and @conns
- * belongs to its own thread.
+ * Lives from module init to module exit.  Everything but @ready, @conns, @turn
+ * and @turns belongs to its own thread.
  *
  * @task: the thread
  * @cpu: it is bound to this CPU
  * @ready: connections to look at; each holds a reference to its connection
  * @conns: connections that belong to it
+ * @turn: held while it drains what was on @ready; outside every other lock
+ * @turns: how often it has; written under @turn
  * @rx: bytes are received here
  * @enc: frames are encoded here
  */
@@ -43,6 +46,9 @@ struct kmqtt_worker {
 	int cpu;
 	struct llist_head ready;
 	atomic_t conns;
+	/* outside every other lock */
+	struct mutex turn;
+	unsigned long turns;
 	struct kmqtt_arena rx;
 	struct kmqtt_arena enc;
 };
@@ -65,6 +71,14 @@ struct kmqtt_worker *kmqtt_worker_assign(void);
 void kmqtt_worker_unassign(struct kmqtt_worker *w);
 /* Put @conn, with a reference, on the ready list of its worker.  Any context. */
 void kmqtt_worker_queue(struct kmqtt_conn *conn);
+
+/**
+ * kmqtt_workers_flush() - wait until what is on the ready lists was looked at
+ *
+ * For the end of a namespace, whose last connection may be on one although it
+ * has left the table.  Sleeps for at most a turn of each worker.
+ */
+void kmqtt_workers_flush(void);
 
 /* Module init: one worker for each CPU that is online.  0 or -errno. */
 int kmqtt_workers_init(void);
