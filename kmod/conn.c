@@ -365,8 +365,10 @@ struct kmqtt_conn *kmqtt_conn_attach(struct kmqtt_net *kn, struct genl_info *inf
 	int err;
 
 	lockdep_assert_held(&kn->lock);
-	if (kn->dying)
+	if (kn->dying) {
+		GENL_SET_ERR_MSG(info, "the network namespace is going away");
 		return ERR_PTR(-ESHUTDOWN);
+	}
 	if (atomic_read(&kn->conn_count) >= kmqtt_param(kn, KMQTT_PARAM_MAX_CONNECTIONS)) {
 		GENL_SET_ERR_MSG(info, "parameter max_connections reached");
 		return ERR_PTR(-ENOSPC);

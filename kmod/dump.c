@@ -340,8 +340,10 @@ int kmqtt_nl_route_dump(struct sk_buff *skb, struct netlink_callback *cb)
 
 	if (attr) {
 		conn = kmqtt_conn_find(kn, nla_get_u64(attr));
-		if (!conn)
+		if (!conn) {
+			NL_SET_ERR_MSG(cb->extack, "no such connection");
 			return -ENOENT;
+		}
 	}
 	err = kmqtt_fib_dump(kn->fib, conn, &pos, route_put, &d);
 	if (conn)
@@ -354,8 +356,10 @@ int kmqtt_nl_events_dump(struct sk_buff *skb, struct netlink_callback *cb)
 {
 	struct kmqtt_net *kn = kmqtt_net_get(sock_net(skb->sk));
 
-	if (NETLINK_CB(cb->skb).portid != READ_ONCE(kn->owner))
+	if (NETLINK_CB(cb->skb).portid != READ_ONCE(kn->owner)) {
+		NL_SET_ERR_MSG(cb->extack, "only the socket that did DAEMON_BIND may do this");
 		return -EPERM;
+	}
 	return kmqtt_events_dump(kn, skb, cb);
 }
 

@@ -230,6 +230,7 @@ static int kmqtt_nl_bind(struct sk_buff *skb, struct genl_info *info)
 
 	mutex_lock(&kn->lock);
 	if (kn->dying) {
+		GENL_SET_ERR_MSG(info, "the network namespace is going away");
 		err = -ESHUTDOWN;
 	} else if (kn->owner && kn->owner != info->snd_portid &&
 		   kn->owner != READ_ONCE(kn->released)) {
@@ -601,6 +602,8 @@ static int kmqtt_nl_route_del(struct sk_buff *skb, struct genl_info *info)
 		done_queue(dw, err);
 		if (dw)
 			err = 0;
+		else if (err)
+			GENL_SET_ERR_MSG(info, "no such route");
 	}
 	route_arg_put(&arg);
 	mutex_unlock(&kn->lock);
@@ -733,6 +736,8 @@ static int kmqtt_nl_acl_del(struct sk_buff *skb, struct genl_info *info)
 	err = kmqtt_acl_del(&kn->acls, nla_get_u32(info->attrs[KMQTT_A_ACL]));
 	if (err == -EBUSY)
 		GENL_SET_ERR_MSG(info, "connections use this rule set");
+	if (err == -ENOENT)
+		GENL_SET_ERR_MSG(info, "no rule set with the id in A_ACL");
 	mutex_unlock(&kn->lock);
 	return err;
 }
@@ -1101,6 +1106,11 @@ static int deliver_run(struct kmqtt_net *kn, struct genl_info *info,
 	err = deliver_check(info, &reply);
 	if (err)
 		return err;
+	if (reply && !msg) {
+		GENL_SET_ERR_MSG(info, "A_DEST without A_TOPIC");
+		nlmsg_free(reply);
+		return -EINVAL;
+	}
 	err = reply_prepare(kn, info, &part);
 	if (err) {
 		nlmsg_free(reply);
@@ -1109,7 +1119,7 @@ static int deliver_run(struct kmqtt_net *kn, struct genl_info *info,
 	if (reply) {
 		hdr = genlmsg_put_reply(reply, info, &kmqtt_genl_family, 0,
 					KMQTT_CMD_DELIVER);
-		err = hdr && msg ? 0 : -EINVAL;
+		err = hdr ? 0 : -EMSGSIZE;
 	}
 	/*
 	 * Destinations first: an answer that reopens the barrier must not let

@@ -6,8 +6,9 @@ import errno
 import struct
 
 from lib import broker, tap
-from lib.genl import (ATTACH, AN_NAME, BIND, CLOSE, CONN, FD, Genl, INJECT, NESTED, NLM_F_ROOT, PAD,
-                      PARAM, PARAM_SET, STATS_GET, attr, param)
+from lib.genl import (ATTACH, AN_NAME, BIND, CLOSE, CONN, CONN_GET, EVENTS_GET, FD, Genl, INJECT,
+                      NESTED, NLM_F_DUMP, NLM_F_ROOT, PAD, PARAM, PARAM_SET, ROUTE_GET, STATS_GET,
+                      attr, param)
 
 
 def refused(nl, want, cmd, body=b"", **options):
@@ -57,6 +58,16 @@ def not_the_owner(_server):
         refused(nl, errno.EPERM, ATTACH, attr(FD, struct.pack("=I", 0)))
         refused(nl, errno.EPERM, INJECT)
         refused(nl, errno.EPERM, CLOSE, attr(CONN, struct.pack("=Q", 1)))
+        refused(nl, errno.EPERM, EVENTS_GET, flags=NLM_F_DUMP)
+
+
+@tap.test
+def absent(_server):
+    """A connection that is not there."""
+    with Genl() as nl:
+        nobody = attr(CONN, struct.pack("=Q", 1 << 60))
+        refused(nl, errno.ENOENT, CONN_GET, nobody)
+        refused(nl, errno.ENOENT, ROUTE_GET, nobody, flags=NLM_F_DUMP)
 
 
 with broker.Broker() as daemon:

@@ -79,9 +79,10 @@ class Genl:
             if kind not in (NLMSG_ERROR, NLMSG_DONE) or seq != self.seq:
                 continue
             error = -struct.unpack_from("=i", raw, 16)[0]
-            if kind == NLMSG_DONE or not flags & NLM_F_ACK_TLVS:
+            if not flags & NLM_F_ACK_TLVS:
                 return error, ""
-            return error, attrs(raw[36:]).get(NLMSGERR_ATTR_MSG, b"")[:-1].decode()
+            # The end of a dump does not repeat the request's header.
+            return error, attrs(raw[20 if kind == NLMSG_DONE else 36:]).get(NLMSGERR_ATTR_MSG, b"")[:-1].decode()
 
 
 def param(name, value):
