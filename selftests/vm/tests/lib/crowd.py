@@ -70,7 +70,7 @@ class Crowd:
         new = []
         client.buffer += data
         while True:
-            length = client._frame()
+            length = wire.frame_length(client.buffer)
             if not length:
                 break
             new.append(bytes(client.buffer[:length]))
