@@ -111,7 +111,7 @@ static void worker_turn(struct kmqtt_worker *w)
 		kmqtt_conn_put(conn);
 		cond_resched();
 	}
-	WRITE_ONCE(w->turns, w->turns + 1);
+	smp_store_release(&w->turns, w->turns + 1); /* worker_flush() */
 	mutex_unlock(&w->turn);
 }
 
@@ -125,7 +125,8 @@ static void worker_flush(struct kmqtt_worker *w)
 	turns = w->turns;
 	empty = llist_empty(&w->ready);
 	mutex_unlock(&w->turn);
-	while (!empty && READ_ONCE(w->turns) == turns)
+	/* Pairs with worker_turn(): what the turn did is over for us too. */
+	while (!empty && smp_load_acquire(&w->turns) == turns)
 		msleep(20);
 }
 
