@@ -162,9 +162,10 @@ static void tx_add(struct kmqtt_conn *conn, struct kmqtt_entry *e)
 
 /*
  * Put @e on the list.  CLOSED is set under the lock before the last purge, so
- * nothing is left behind on a list that nobody looks at any more.
+ * nothing is left behind on a list that nobody looks at any more.  Returns
+ * whether it is on the list.
  */
-static void tx_queue(struct kmqtt_conn *conn, struct kmqtt_entry *e, bool packet)
+static bool tx_queue(struct kmqtt_conn *conn, struct kmqtt_entry *e, bool packet)
 {
 	bool open;
 
@@ -181,6 +182,7 @@ static void tx_queue(struct kmqtt_conn *conn, struct kmqtt_entry *e, bool packet
 		kmqtt_conn_kick(conn, KMQTT_CB_TX);
 	else
 		entry_free(conn, e);
+	return open;
 }
 
 /* An empty queue takes one message of any size, or large ones never came. */
@@ -267,7 +269,8 @@ void kmqtt_tx_run(struct kmqtt_conn *conn, struct page *page, u8 *addr, u32 len)
 		e->addr = addr;
 		e->len = len;
 		e->cost = len + sizeof(*e);
-		tx_queue(conn, e, true);
+		if (!tx_queue(conn, e, true))
+			return;
 	}
 	kmqtt_stat_inc(conn->kn, PUBLISH_SENT);
 	if (ret)
