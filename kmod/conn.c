@@ -630,7 +630,7 @@ static void conn_queue_last(struct kmqtt_conn *conn)
 		return;
 	if (req->packet)
 		kmqtt_tx_packet(conn, req->packet, req->packet_len);
-	else if (conn->level == KMQTT_V5)
+	else if (READ_ONCE(conn->level) == KMQTT_V5)
 		kmqtt_tx_packet(conn, disconnect, sizeof(disconnect));
 }
 
@@ -706,13 +706,13 @@ bool kmqtt_conn_drains(const struct kmqtt_conn *conn)
 {
 	u8 cause = READ_ONCE(conn->close_req.cause);
 
-	return conn->level && !conn->rx.over && (cause == KMQTT_CLOSE_DAEMON ||
-						 cause == KMQTT_CLOSE_TAKEOVER);
+	return kmqtt_conn_accepted(conn) && !conn->rx.over &&
+	       (cause == KMQTT_CLOSE_DAEMON || cause == KMQTT_CLOSE_TAKEOVER);
 }
 
 static void conn_turn_closing(struct kmqtt_conn *conn)
 {
-	if (conn->state < KMQTT_STATE_CLOSING)
+	if (READ_ONCE(conn->state) < KMQTT_STATE_CLOSING)
 		conn_begin_close(conn);
 	if (kmqtt_conn_drains(conn) && time_before(jiffies, conn->close_deadline)) {
 		kmqtt_rx(conn);
@@ -749,23 +749,25 @@ static void conn_turn_lingering(struct kmqtt_conn *conn)
 /* Keep Alive and CONNECT timeout; arms the timer for the next look. */
 static void conn_turn_timer(struct kmqtt_conn *conn)
 {
-	unsigned long limit = conn->level ? conn->keepalive : conn->connect_timeout;
-	unsigned long since = conn->level ? READ_ONCE(conn->last_rx) : conn->attached;
+	/* Once: it may be accepted meanwhile. */
+	bool accepted = kmqtt_conn_accepted(conn);
+	unsigned long limit = accepted ? conn->keepalive : conn->connect_timeout;
+	unsigned long since = accepted ? READ_ONCE(conn->last_rx) : conn->attached;
 
 	/* A CONNECT that has arrived waits for the daemon, not for the client. */
-	if (!limit || (!conn->level && conn->rx.connect_seen))
+	if (!limit || (!accepted && conn->rx.connect_seen))
 		return;
-	if (conn->level && !kmqtt_events_room(conn)) {
+	if (accepted && !kmqtt_events_room(conn)) {
 		/* It is we who do not read: the clock stands still. */
 		WRITE_ONCE(conn->last_rx, jiffies);
 		since = jiffies;
-	} else if (conn->level && !kmqtt_rx_may_read(conn) &&
+	} else if (accepted && !kmqtt_rx_may_read(conn) &&
 		   time_after(conn->tx.progress, since)) {
 		/* The peer is slow to take its answers, but it takes them. */
 		since = conn->tx.progress;
 	}
 	if (!time_before(jiffies, since + limit))
-		kmqtt_conn_close(conn, conn->level ? KMQTT_CLOSE_KEEPALIVE :
+		kmqtt_conn_close(conn, accepted ? KMQTT_CLOSE_KEEPALIVE :
 				 KMQTT_CLOSE_CONNECT_TIMEOUT,
 				 KMQTT_RC_KEEP_ALIVE_TIMEOUT, NULL, 0);
 	else
@@ -782,14 +784,14 @@ void kmqtt_conn_turn(struct kmqtt_conn *conn)
 		clear_bit(KMQTT_CB_BLOCKED, &conn->bits);
 		set_bit(KMQTT_CB_RX, &conn->bits);
 	}
-	if (conn->state < KMQTT_STATE_CLOSING && conn->sock) {
+	if (READ_ONCE(conn->state) < KMQTT_STATE_CLOSING && conn->sock) {
 		/* What has arrived counts before the clock is looked at. */
 		if (test_and_clear_bit(KMQTT_CB_RX, &conn->bits))
 			kmqtt_rx(conn);
 		if (timer)
 			conn_turn_timer(conn);
 	}
-	if (conn->sock && conn->state < KMQTT_STATE_CLOSED) {
+	if (conn->sock && READ_ONCE(conn->state) < KMQTT_STATE_CLOSED) {
 		clear_bit(KMQTT_CB_TX, &conn->bits);
 		if (!kmqtt_tx_flush(conn))
 			kmqtt_conn_kick(conn, KMQTT_CB_RX);
@@ -798,9 +800,9 @@ void kmqtt_conn_turn(struct kmqtt_conn *conn)
 			conn_turn_closing(conn);
 		}
 	}
-	if (conn->sock && conn->state == KMQTT_STATE_CLOSED)
+	if (conn->sock && READ_ONCE(conn->state) == KMQTT_STATE_CLOSED)
 		conn_turn_lingering(conn);
-	if (conn->sock && conn->state >= KMQTT_STATE_CLOSING &&
+	if (conn->sock && READ_ONCE(conn->state) >= KMQTT_STATE_CLOSING &&
 	    !timer_pending(&conn->timer))
 		mod_timer(&conn->timer, conn->close_deadline);
 	if (!conn->sock && test_bit(KMQTT_CB_FORGET, &conn->bits))

@@ -28,7 +28,7 @@
 
 bool kmqtt_rx_may_read(struct kmqtt_conn *conn)
 {
-	return conn->state < KMQTT_STATE_CLOSED && kmqtt_events_room(conn) &&
+	return READ_ONCE(conn->state) < KMQTT_STATE_CLOSED && kmqtt_events_room(conn) &&
 	       READ_ONCE(conn->tx.answers) < kmqtt_answers_max(conn);
 }
 
@@ -544,7 +544,7 @@ static void rx_read(struct kmqtt_conn *conn)
 void kmqtt_rx(struct kmqtt_conn *conn)
 {
 	rx_read(conn);
-	if (conn->state == KMQTT_STATE_OPEN && !kmqtt_events_room(conn))
+	if (READ_ONCE(conn->state) == KMQTT_STATE_OPEN && !kmqtt_events_room(conn))
 		rx_paused(conn);
 	else
 		conn->rx.paused = 0;

@@ -170,7 +170,7 @@ static bool tx_queue(struct kmqtt_conn *conn, struct kmqtt_entry *e, bool packet
 	bool open;
 
 	spin_lock(&conn->tx.lock);
-	open = conn->state != KMQTT_STATE_CLOSED;
+	open = READ_ONCE(conn->state) != KMQTT_STATE_CLOSED;
 	if (open && packet) {
 		tx_add(conn, e);
 	} else if (open) {
@@ -366,7 +366,7 @@ static void tx_writable(struct kmqtt_conn *conn)
 	u8 room;
 
 	/* The close event was the last; nobody may be left to take another. */
-	if (!READ_ONCE(tx->full) || conn->state == KMQTT_STATE_CLOSED)
+	if (!READ_ONCE(tx->full) || READ_ONCE(conn->state) == KMQTT_STATE_CLOSED)
 		return;
 	spin_lock(&tx->lock);
 	room = tx_room_again(conn);
@@ -391,7 +391,7 @@ static int tx_msg_admit(struct kmqtt_conn *conn, struct kmqtt_entry *e,
 	struct kmqtt_tx *tx = &conn->tx;
 
 	lockdep_assert_held(&tx->lock);
-	if (conn->state == KMQTT_STATE_CLOSED)
+	if (READ_ONCE(conn->state) == KMQTT_STATE_CLOSED)
 		return KMQTT_DEST_GONE;
 	if (opts->number && opts->number <= tx->last_deliver)
 		return KMQTT_DEST_ACCEPTED;
