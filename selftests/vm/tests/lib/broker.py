@@ -19,8 +19,7 @@ MODULE = "/kmqtt/kmqtt.ko"
 MOSQUITTO = os.environ.get("KMQTT_BROKER") == "mosquitto"
 # Time for a daemon to come up, on a debug kernel too.
 START = 30
-# How much longer what is measured by the clock takes on a debug kernel.
-SLOW = 5 if os.uname().release.endswith(("kasan", "kcsan")) else 1
+SLOW = wire.SLOW
 
 CONF = """listener %d 127.0.0.1
 allow_anonymous true
