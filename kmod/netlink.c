@@ -1417,6 +1417,17 @@ static const struct genl_multicast_group kmqtt_mcgrps[] = {
 	{ .name = KMQTT_MCGRP_MONITOR_NAME, .flags = GENL_MCAST_CAP_NET_ADMIN },
 };
 
+/*
+ * The daemon sends thousands of commands in one datagram: the workers must not
+ * wait until the last is done.
+ */
+static int kmqtt_nl_pre_doit(const struct genl_split_ops *ops, struct sk_buff *skb,
+			     struct genl_info *info)
+{
+	cond_resched();
+	return 0;
+}
+
 struct genl_family kmqtt_genl_family __ro_after_init = {
 	.name = KMQTT_GENL_NAME,
 	.version = KMQTT_GENL_VERSION,
@@ -1424,6 +1435,7 @@ struct genl_family kmqtt_genl_family __ro_after_init = {
 	.policy = kmqtt_policy,
 	.netnsok = true,
 	.parallel_ops = true,
+	.pre_doit = kmqtt_nl_pre_doit,
 	.module = THIS_MODULE,
 	.ops = kmqtt_ops,
 	.n_ops = ARRAY_SIZE(kmqtt_ops),
