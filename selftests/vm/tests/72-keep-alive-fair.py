@@ -189,9 +189,10 @@ def last_progress(server, client):
     while True:
         before = time.monotonic()
         shown = server.ctl("-j", "client", "show", client.id, check=False)
-        if shown.returncode:
+        found = {} if shown.returncode else json.loads(shown.stdout)
+        if "connection" not in found:
             return since
-        counters = json.loads(shown.stdout)["connection"]["stats"]
+        counters = found["connection"]["stats"]
         now = counters["bytes_rx"], counters["bytes_tx"]
         if now != moved:
             moved, since = now, before

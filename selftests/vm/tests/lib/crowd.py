@@ -112,7 +112,7 @@ class Crowd:
 class Undisturbed:
     """Two clients exchange messages meanwhile: each must arrive, within @limit seconds."""
 
-    def __init__(self, server, limit=10 * wire.SLOW, topic="undisturbed"):
+    def __init__(self, server, limit=10, topic="undisturbed"):
         self.limit = limit
         self.topic = topic
         self.sub = server.client(wire.V5)

@@ -82,7 +82,8 @@ class Genl:
             if not flags & NLM_F_ACK_TLVS:
                 return error, ""
             # The end of a dump does not repeat the request's header.
-            return error, attrs(raw[20 if kind == NLMSG_DONE else 36:]).get(NLMSGERR_ATTR_MSG, b"")[:-1].decode()
+            told = attrs(raw[20 if kind == NLMSG_DONE else 36:])
+            return error, told.get(NLMSGERR_ATTR_MSG, b"")[:-1].decode()
 
 
 def param(name, value):
