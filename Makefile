@@ -60,7 +60,7 @@ CFLAGS ?= -O2 -g
 WARN := -Wall -Wextra -Werror -Wno-unused-parameter -Wshadow -Wstrict-prototypes \
 	-Wmissing-prototypes -Wpointer-arith -Wvla
 CPPFLAGS += -D_GNU_SOURCE -DKMQTT_VERSION='"$(VERSION)"' -Ikmod -Ikmod/uapi
-LIBS := libevent libmnl libcjson libssl libcrypto
+LIBS := libevent libmnl libcjson libssl libcrypto sqlite3
 PKG_LIBS = $(shell $(PKG_CONFIG) --libs $(LIBS)) -lpthread
 PKG_CFLAGS = $(shell $(PKG_CONFIG) --cflags $(LIBS))
 ifneq ($(shell $(PKG_CONFIG) --exists libsystemd 2>/dev/null && echo y),)

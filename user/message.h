@@ -16,6 +16,7 @@
  * @charged: bytes it is charged with
  * @source: connection of the publisher, 0 = none
  * @source_id: its client id, for No Local of retained messages, or NULL
+ * @store_id: where the store keeps it, 0 = nowhere; belongs to the store
  * @expires: clock_ms() when it expires, 0 = never
  * @topic: Topic Name with mount point, NUL-terminated
  * @props: properties that travel on
@@ -32,6 +33,7 @@ struct message {
 	size_t charged;
 	uint64_t source;
 	char *source_id;
+	uint64_t store_id;
 	uint64_t expires;
 	const char *topic;
 	const uint8_t *props;
