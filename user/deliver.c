@@ -25,8 +25,10 @@
  * @answer: what it acknowledges, with @packet
  * @m: message of an INJECT
  * @refused: its
- * @n: entries in @out
- * @out: entries whose fate the result of a DELIVER tells, or NULL
+ * @n: entries in @dest
+ * @dest: destinations of a DELIVER
+ * @out: entry whose fate the result tells, or NULL
+ * @round: its round when it was sent
  */
 struct pending {
 	struct answer answer;
@@ -34,7 +36,10 @@ struct pending {
 	struct message *m;
 	inject_refused_t refused;
 	size_t n;
-	struct outgoing *out[];
+	struct {
+		struct outgoing *out;
+		uint32_t round;
+	} dest[];
 };
 
 /* INJECTs without result: how many, and a filter of their topics. */
@@ -50,7 +55,7 @@ static uint64_t topic_bit(const char *topic, size_t len)
 
 static struct pending *pending_new(const struct answer *a, size_t n)
 {
-	struct pending *p = mem_zalloc(sizeof(*p) + n * sizeof(p->out[0]));
+	struct pending *p = mem_zalloc(sizeof(*p) + n * sizeof(p->dest[0]));
 
 	p->n = n;
 	if (!a)
@@ -135,6 +140,15 @@ static void put_dest(const struct delivery *d)
 	nl_nest_end();
 }
 
+static void dest_result(struct pending *r, size_t i, uint8_t result)
+{
+	struct outgoing *out = r->dest[i].out;
+
+	r->dest[i].out = NULL;
+	outgoing_result(out, r->dest[i].round, result);
+	outgoing_put(out);
+}
+
 static void results_read(struct pending *r, const struct nlmsghdr *reply)
 {
 	const struct nlattr *tb[KMQTT_AD_MAX + 1], *a;
@@ -145,11 +159,9 @@ static void results_read(struct pending *r, const struct nlmsghdr *reply)
 			continue;
 		nl_nested(a, tb, KMQTT_AD_MAX);
 		i = nl_u32(tb[KMQTT_AD_INDEX]);
-		if (!tb[KMQTT_AD_INDEX] || i >= r->n || !r->out[i])
+		if (!tb[KMQTT_AD_INDEX] || i >= r->n || !r->dest[i].out)
 			continue;
-		outgoing_result(r->out[i], nl_u8(tb[KMQTT_AD_RESULT]));
-		outgoing_put(r->out[i]);
-		r->out[i] = NULL;
+		dest_result(r, i, nl_u8(tb[KMQTT_AD_RESULT]));
 	}
 }
 
@@ -179,12 +191,11 @@ static void deliver_done(void *arg, int error, const struct nlmsghdr *reply,
 	if (reply)
 		results_read(r, reply);
 	for (i = 0; i < r->n; i++) {
-		if (!r->out[i])
+		if (!r->dest[i].out)
 			continue;
-		outgoing_result(r->out[i], rest);
-		if (rest == KMQTT_DEST_FULL && r->out[i]->session)
-			client_retry(r->out[i]->session->client);
-		outgoing_put(r->out[i]);
+		if (rest == KMQTT_DEST_FULL && r->dest[i].out->session)
+			client_retry(r->dest[i].out->session->client);
+		dest_result(r, i, rest);
 	}
 	free(r);
 }
@@ -228,7 +239,8 @@ static struct pending *put_dests(const struct delivery *v, size_t n,
 		put_dest(&v[i]);
 		if (!v[i].out)
 			continue;
-		r->out[i] = outgoing_get(v[i].out);
+		r->dest[i].out = outgoing_get(v[i].out);
+		r->dest[i].round = v[i].out->round;
 		v[i].out->pending = true;
 	}
 	return r;

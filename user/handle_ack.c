@@ -10,36 +10,44 @@
 #include "packet.h"
 #include "session.h"
 
-/* The packet that answers, 0 if none does. */
+/*
+ * The packet that answers, 0 if none does; @wrong: the message of this packet
+ * id waits for another packet.
+ */
 static uint8_t ack_step(const struct packet *p, uint16_t packet_id, uint8_t reason,
-			uint8_t *answer_reason)
+			uint8_t *answer_reason, bool *wrong)
 {
 	struct session *s = p->c->session;
-	bool known;
+	enum ack_match match = ACK_FITS;
+	uint8_t answer = 0;
 
 	*answer_reason = 0;
 	switch (p->fix.type) {
 	case KMQTT_PUBACK:
-		inflight_puback(s, packet_id);
-		return 0;
+		match = inflight_puback(s, packet_id);
+		break;
 	case KMQTT_PUBREC:
-		known = inflight_pubrec(s, packet_id, reason >= 0x80);
+		match = inflight_pubrec(s, packet_id, reason >= 0x80);
 		if (reason >= 0x80)
-			return 0;
-		if (!known)
+			break;
+		if (match == ACK_UNKNOWN)
 			*answer_reason = KMQTT_RC_PACKET_ID_NOT_FOUND;
-		return KMQTT_PUBREL;
+		answer = KMQTT_PUBREL;
+		break;
 	case KMQTT_PUBREL:
 		if (p->c->unreleased)
 			p->c->unreleased--;
 		/* An earlier daemon may have known the packet id. */
 		if (!session_inbound_del(s, packet_id) && !p->c->adopted)
 			*answer_reason = KMQTT_RC_PACKET_ID_NOT_FOUND;
-		return KMQTT_PUBCOMP;
+		answer = KMQTT_PUBCOMP;
+		break;
 	default:
-		inflight_pubcomp(s, packet_id);
-		return 0;
+		match = inflight_pubcomp(s, packet_id);
+		break;
 	}
+	*wrong = match == ACK_WRONG;
+	return answer;
 }
 
 void handle_ack(const struct packet *p)
@@ -47,6 +55,7 @@ void handle_ack(const struct packet *p)
 	uint8_t buf[PACKET_ACK_MAX], type, reason, answer_reason;
 	struct answer a = { .conn = p->c->conn, .event = p->ev->number, .packet = buf };
 	uint16_t packet_id;
+	bool wrong;
 	int fault;
 
 	fault = packet_ack_parse(&p->fix, p->body, p->c->protocol, &packet_id, &reason);
@@ -54,7 +63,11 @@ void handle_ack(const struct packet *p)
 		client_fault(p->c, p->ev->number, (uint8_t)fault);
 		return;
 	}
-	type = ack_step(p, packet_id, reason, &answer_reason);
+	type = ack_step(p, packet_id, reason, &answer_reason, &wrong);
+	if (wrong) {
+		client_fault(p->c, p->ev->number, KMQTT_RC_PROTOCOL_ERROR);
+		return;
+	}
 	if (type)
 		a.len = packet_ack_put(buf, type, p->c->protocol, packet_id,
 				       answer_reason);

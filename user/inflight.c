@@ -20,12 +20,16 @@
 
 /* How often a session may be owed what the retained store has. */
 #define RETAINED_COPIES	8
+/* A table of packet ids that is larger is freed when it is empty. */
+#define ID_BUCKETS	64
 
 void inflight_init(struct session *s)
 {
 	list_init(&s->inflight);
 	list_init(&s->queue);
 	list_init(&s->retained);
+	list_init(&s->ready);
+	list_init(&s->ready_live);
 	s->window = UINT16_MAX;
 }
 
@@ -54,6 +58,7 @@ static struct outgoing *outgoing_new(struct session *s, struct message *m, uint8
 {
 	struct outgoing *out = mem_zalloc(sizeof(*out) + n_subids * sizeof(*subids));
 
+	list_init(&out->ready);
 	out->refs = 1;
 	out->session = s;
 	out->msg = message_get(m);
@@ -70,6 +75,40 @@ static bool window_open(const struct session *s)
 	return s->n_inflight < s->window;
 }
 
+/* The kernel has it, or it needs it no more. */
+static void outgoing_settle(struct outgoing *out)
+{
+	list_del(&out->ready);
+	if (!out->sent && !out->live)
+		out->session->n_owed--;
+	out->sent = true;
+}
+
+/* To be given to the kernel as soon as that takes it. */
+static void outgoing_ready(struct outgoing *out)
+{
+	struct session *s = out->session;
+
+	list_del(&out->ready);
+	list_add_tail(&out->ready, out->live ? &s->ready_live : &s->ready);
+}
+
+/* Packet ids are ours: no need to hash them. */
+static void id_add(struct outgoing *out)
+{
+	map_add(&out->session->by_id, &out->by_id, out->packet_id);
+	out->session->n_inflight++;
+}
+
+static void id_del(struct outgoing *out)
+{
+	struct session *s = out->session;
+
+	map_del(&s->by_id, &out->by_id);
+	if (!--s->n_inflight && s->by_id.n_buckets > ID_BUCKETS)
+		map_free(&s->by_id);
+}
+
 /* Take it out of its list and give back what it counts for. */
 static void outgoing_unlink(struct outgoing *out)
 {
@@ -81,11 +120,10 @@ static void outgoing_unlink(struct outgoing *out)
 		s->queue_bytes -= message_size(out->msg);
 	} else if (out->state == OUT_QUEUED) {
 		s->n_retained--;
-	} else if (out->state != OUT_QUEUED) {
+	} else {
 		if (out->qos)
-			s->n_inflight--;
-		if (!out->sent)
-			s->n_unsent--;
+			id_del(out);
+		outgoing_settle(out);
 	}
 	out->session = NULL;
 	outgoing_put(out);
@@ -104,14 +142,7 @@ void inflight_drop(struct session *s)
 	list_drop(&s->inflight);
 	list_drop(&s->queue);
 	list_drop(&s->retained);
-}
-
-static void outgoing_unsent(struct outgoing *out)
-{
-	if (!out->sent)
-		return;
-	out->sent = false;
-	out->session->n_unsent++;
+	map_free(&s->by_id);
 }
 
 void inflight_offline(struct session *s)
@@ -124,12 +155,16 @@ void inflight_offline(struct session *s)
 			outgoing_unlink(out);
 			continue;
 		}
-		/* A result that is still to come is that of the old connection. */
 		if (out->sent || out->pending)
 			out->dup = out->state == OUT_PUBLISH;
+		outgoing_settle(out);
+		/* A result that is still to come is that of the old connection. */
+		out->round++;
 		out->pending = false;
 		out->live = false;
-		outgoing_unsent(out);
+		out->sent = false;
+		s->n_owed++;
+		outgoing_ready(out);
 	}
 	list_for_each(out, &s->queue, node)
 		out->live = false;
@@ -137,12 +172,9 @@ void inflight_offline(struct session *s)
 
 static struct outgoing *find_id(const struct session *s, uint16_t packet_id)
 {
-	struct outgoing *out;
+	struct map_entry *e = map_first(&s->by_id, packet_id);
 
-	list_for_each(out, &s->inflight, node)
-		if (out->packet_id == packet_id)
-			return out;
-	return NULL;
+	return e ? container_of(e, struct outgoing, by_id) : NULL;
 }
 
 /* n_inflight < 65535 guarantees that one is free. */
@@ -165,9 +197,10 @@ static void outgoing_start(struct outgoing *out)
 	out->pending = true;
 	if (out->qos) {
 		out->packet_id = next_id(s);
-		s->n_inflight++;
+		id_add(out);
 	}
-	s->n_unsent++;
+	if (!out->live)
+		s->n_owed++;
 	list_add_tail(&out->node, &s->inflight);
 }
 
@@ -196,18 +229,6 @@ static bool queue_has_room(const struct session *s, const struct message *m)
 		return false;
 	return !conf->max_queued_bytes ||
 	       s->queue_bytes + message_size(m) <= conf->max_queued_bytes;
-}
-
-/* Are there any that pass the gate and that the kernel did not take? */
-static bool unsent(const struct session *s)
-{
-	const struct outgoing *out;
-
-	if (s->n_unsent)
-		list_for_each(out, &s->inflight, node)
-			if (!out->sent && !out->live)
-				return true;
-	return false;
 }
 
 /* What waits here would be lost with us, and the kernel must know. */
@@ -287,13 +308,10 @@ static bool refused(const struct session *s, const struct outgoing *out)
 /* The results of a batch that went out meanwhile may have changed the list. */
 static struct outgoing *next_unsent(const struct session *s)
 {
-	struct outgoing *out;
-
-	if (!s->n_unsent)
-		return NULL;
-	list_for_each(out, &s->inflight, node)
-		if (!out->sent && !out->pending && !refused(s, out))
-			return out;
+	if (!s->client->full && !list_empty(&s->ready))
+		return list_first(&s->ready, struct outgoing, ready);
+	if (!s->client->live_full && !list_empty(&s->ready_live))
+		return list_first(&s->ready_live, struct outgoing, ready);
 	return NULL;
 }
 
@@ -354,10 +372,10 @@ void inflight_pump(struct session *s)
 			outgoing_dequeue(out);
 		}
 		if (out->state == OUT_RELEASED) {
-			out->sent = true;
-			s->n_unsent--;
+			outgoing_settle(out);
 			packet_send_ack(s->client, KMQTT_PUBREL, out->packet_id, 0);
 		} else {
+			list_del(&out->ready);
 			deliver_outgoing(out);
 		}
 	}
@@ -367,7 +385,7 @@ bool inflight_owes(const struct session *s)
 {
 	const struct outgoing *out = first_queued(s);
 
-	return unsent(s) || (out && !out->live);
+	return s->n_owed || (out && !out->live);
 }
 
 bool inflight_settled(const struct session *s)
@@ -375,50 +393,58 @@ bool inflight_settled(const struct session *s)
 	return list_empty(&s->inflight) && !s->n_queue && !s->n_inbound;
 }
 
-bool inflight_puback(struct session *s, uint16_t packet_id)
+enum ack_match inflight_puback(struct session *s, uint16_t packet_id)
 {
 	struct outgoing *out = find_id(s, packet_id);
 
-	if (!out || out->qos != 1)
-		return false;
+	if (!out)
+		return ACK_UNKNOWN;
+	if (out->qos != 1)
+		return ACK_WRONG;
 	outgoing_unlink(out);
-	return true;
+	return ACK_FITS;
 }
 
-bool inflight_pubrec(struct session *s, uint16_t packet_id, bool refused)
+enum ack_match inflight_pubrec(struct session *s, uint16_t packet_id, bool refused)
 {
 	struct outgoing *out = find_id(s, packet_id);
 
-	if (!out || out->qos != 2)
-		return false;
-	if (refused)
+	if (!out)
+		return ACK_UNKNOWN;
+	if (out->qos != 2)
+		return ACK_WRONG;
+	if (refused) {
 		outgoing_unlink(out);
-	else
-		out->state = OUT_RELEASED;
-	return true;
+		return ACK_FITS;
+	}
+	/* The answer is its PUBREL, should that have been due again. */
+	outgoing_settle(out);
+	out->state = OUT_RELEASED;
+	return ACK_FITS;
 }
 
-bool inflight_pubcomp(struct session *s, uint16_t packet_id)
+enum ack_match inflight_pubcomp(struct session *s, uint16_t packet_id)
 {
 	struct outgoing *out = find_id(s, packet_id);
 
-	if (!out || out->state != OUT_RELEASED)
-		return false;
+	if (!out)
+		return ACK_UNKNOWN;
+	if (out->state != OUT_RELEASED)
+		return ACK_WRONG;
 	outgoing_unlink(out);
-	return true;
+	return ACK_FITS;
 }
 
-void outgoing_result(struct outgoing *out, uint8_t result)
+void outgoing_result(struct outgoing *out, uint32_t round, uint8_t result)
 {
 	struct session *s = out->session;
 
-	if (!s || !out->pending)
+	if (!s || !out->pending || out->round != round)
 		return;
 	out->pending = false;
 	switch (result) {
 	case KMQTT_DEST_ACCEPTED:
-		out->sent = true;
-		s->n_unsent--;
+		outgoing_settle(out);
 		if (!out->qos)
 			outgoing_unlink(out);
 		break;
@@ -427,6 +453,8 @@ void outgoing_result(struct outgoing *out, uint8_t result)
 			s->client->live_full = true;
 		else if (s->client)
 			s->client->full = true;
+		if (!out->sent)
+			outgoing_ready(out);
 		break;
 	case KMQTT_DEST_TOO_LARGE:
 	case KMQTT_DEST_DENIED:

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "list.h"
+#include "map.h"
 
 struct message;
 struct rib_dest;
@@ -33,12 +34,15 @@ enum outgoing_state {
  * in the session; @session is NULL once it has none.
  *
  * @node: in a list of @session
+ * @by_id: in its table, if @packet_id is not 0
+ * @ready: in its list of those that are to be given to the kernel
  * @refs: references
  * @session: whose, or NULL
  * @msg: the message
  * @state: how far it is
  * @sent: the kernel took it
  * @pending: in a delivery whose result is to come, or about to be
+ * @round: grows with each connection it is to be sent on
  * @dup: was sent on an earlier connection
  * @retain: RETAIN flag
  * @live: published while the client was online: waits at the gate
@@ -49,12 +53,15 @@ enum outgoing_state {
  */
 struct outgoing {
 	struct list node;
+	struct map_entry by_id;
+	struct list ready;
 	unsigned int refs;
 	struct session *session;
 	struct message *msg;
 	enum outgoing_state state;
 	bool sent;
 	bool pending;
+	uint32_t round;
 	bool dup;
 	bool retain;
 	bool live;
@@ -90,15 +97,27 @@ bool inflight_owes(const struct session *s);
 /* Is nothing outstanding that would be lost with the daemon? */
 bool inflight_settled(const struct session *s);
 
-/* Acknowledgements of the client: is there such a message in that state? */
-bool inflight_puback(struct session *s, uint16_t packet_id);
-bool inflight_pubrec(struct session *s, uint16_t packet_id, bool refused);
-bool inflight_pubcomp(struct session *s, uint16_t packet_id);
+/**
+ * enum ack_match - does an acknowledgement of the client fit?
+ * @ACK_FITS: yes
+ * @ACK_UNKNOWN: its packet id is not in flight
+ * @ACK_WRONG: a message of this id is, and waits for another packet
+ */
+enum ack_match {
+	ACK_FITS,
+	ACK_UNKNOWN,
+	ACK_WRONG,
+};
+
+enum ack_match inflight_puback(struct session *s, uint16_t packet_id);
+/* @refused: with a reason code of 0x80 or more, which ends the exchange. */
+enum ack_match inflight_pubrec(struct session *s, uint16_t packet_id, bool refused);
+enum ack_match inflight_pubcomp(struct session *s, uint16_t packet_id);
 
 /* The last reference frees it. */
 struct outgoing *outgoing_get(struct outgoing *out);
 void outgoing_put(struct outgoing *out);
-/* What became of a delivery: enum kmqtt_dest_result. */
-void outgoing_result(struct outgoing *out, uint8_t result);
+/* What became of its delivery in @round: enum kmqtt_dest_result. */
+void outgoing_result(struct outgoing *out, uint32_t round, uint8_t result);
 
 #endif /* MQTTD_INFLIGHT_H */

@@ -38,8 +38,11 @@ struct will;
  * @inflight: outgoing messages with a packet id, and QoS 0 not yet accepted
  * @queue: outgoing QoS 1/2 messages that wait for @window
  * @retained: retained QoS 0 messages that wait to be sent
+ * @by_id: those of @inflight with a packet id, by it
+ * @ready: those of @inflight that are to be given to the kernel, in order
+ * @ready_live: likewise those that wait at the gate
  * @n_inflight: how many of @inflight have a packet id
- * @n_unsent: how many of @inflight the kernel has not taken
+ * @n_owed: how many of @inflight pass the gate and the kernel has not taken
  * @n_queue: how many there are in @queue
  * @n_retained: how many in @retained
  * @queue_bytes: what they are charged with
@@ -65,8 +68,11 @@ struct session {
 	struct list inflight;
 	struct list queue;
 	struct list retained;
+	struct map by_id;
+	struct list ready;
+	struct list ready_live;
 	unsigned int n_inflight;
-	unsigned int n_unsent;
+	unsigned int n_owed;
 	unsigned int n_queue;
 	unsigned int n_retained;
 	size_t queue_bytes;
