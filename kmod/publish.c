@@ -254,6 +254,8 @@ static void packet_publish(struct kmqtt_conn *conn, const struct kmqtt_fixed *fi
 	kmqtt_stat_inc(conn->kn, PUBLISH_RX);
 	reason = kmqtt_publish_parse(fix, frame + fix->hdr_len, conn->level, &pub);
 	if (!reason)
+		kmqtt_stat_add(conn->kn, PAYLOAD_RX, pub.payload_len);
+	if (!reason)
 		reason = publish_allowed(conn, &pub);
 	if (!reason)
 		reason = alias_resolve(conn, &pub);

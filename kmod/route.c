@@ -170,7 +170,8 @@ static void route_to(struct route_ctx *ctx, struct kmqtt_conn *to)
 	else if (to->max_packet_out && run->len > to->max_packet_out)
 		kmqtt_stat_inc(to->kn, DROPPED_LARGE);
 	else
-		kmqtt_tx_run(to, run->page, run->addr, run->len);
+		kmqtt_tx_run(to, run->page, run->addr, run->len,
+			     ctx->in->pub->payload_len);
 }
 
 static void route_emit(void *arg, const struct kmqtt_fib_dest *dest)

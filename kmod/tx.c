@@ -43,6 +43,7 @@ enum entry_kind {
  * @len: bytes of a run or packet; of an encoded message all bytes
  * @sent: bytes the socket took
  * @cost: bytes counted against the limit of its class
+ * @payload: bytes of its messages' payloads
  * @charged: bytes charged to the namespace, an encoded header included
  * @page: of a run
  * @addr: first byte of a run; bytes of a packet; header of an encoded message
@@ -64,6 +65,7 @@ struct kmqtt_entry {
 	u32 len;
 	u32 sent;
 	u32 cost;
+	u32 payload;
 	u32 charged;
 	struct page *page;
 	u8 *addr;
@@ -203,7 +205,8 @@ static void tx_dropped(struct kmqtt_conn *conn)
 }
 
 /* Try to extend the last entry; under tx->lock. */
-static bool tx_merge(struct kmqtt_conn *conn, struct page *page, u8 *addr, u32 len)
+static bool tx_merge(struct kmqtt_conn *conn, struct page *page, u8 *addr, u32 len,
+		     u32 payload)
 {
 	struct kmqtt_tx *tx = &conn->tx;
 	struct kmqtt_entry *e;
@@ -219,6 +222,7 @@ static bool tx_merge(struct kmqtt_conn *conn, struct page *page, u8 *addr, u32 l
 	e->len += len;
 	e->charged += len;
 	e->cost += len;
+	e->payload += payload;
 	e->count++;
 	tx->routed_bytes += len;
 	tx->routed_count++;
@@ -229,23 +233,24 @@ static bool tx_merge(struct kmqtt_conn *conn, struct page *page, u8 *addr, u32 l
 
 /* Under tx->lock: 1 merged, 0 needs an entry, -ENOSPC. */
 static int tx_run_locked(struct kmqtt_conn *conn, struct page *page, u8 *addr,
-			 u32 len)
+			 u32 len, u32 payload)
 {
 	if (!tx_routed_room(conn, len)) {
 		conn->cs[KMQTT_CS_DROPPED]++;
 		return -ENOSPC;
 	}
-	return tx_merge(conn, page, addr, len);
+	return tx_merge(conn, page, addr, len, payload);
 }
 
-void kmqtt_tx_run(struct kmqtt_conn *conn, struct page *page, u8 *addr, u32 len)
+void kmqtt_tx_run(struct kmqtt_conn *conn, struct page *page, u8 *addr, u32 len,
+		  u32 payload)
 {
 	struct kmqtt_tx *tx = &conn->tx;
 	struct kmqtt_entry *e;
 	int ret;
 
 	spin_lock(&tx->lock);
-	ret = tx_run_locked(conn, page, addr, len);
+	ret = tx_run_locked(conn, page, addr, len, payload);
 	spin_unlock(&tx->lock);
 	if (ret < 0) {
 		tx_dropped(conn);
@@ -269,6 +274,7 @@ void kmqtt_tx_run(struct kmqtt_conn *conn, struct page *page, u8 *addr, u32 len)
 		e->addr = addr;
 		e->len = len;
 		e->cost = len + sizeof(*e);
+		e->payload = payload;
 		if (!tx_queue(conn, e, true))
 			return;
 	}
@@ -444,6 +450,7 @@ int kmqtt_tx_msg(struct kmqtt_conn *conn, struct kmqtt_msg *msg,
 	e->packet_id = opts->packet_id;
 	e->n_subids = opts->n_subids;
 	e->cost = msg_cost(msg);
+	e->payload = msg->payload_len;
 	if (extra)
 		memcpy(e->data, opts->subids, extra);
 	spin_lock(&conn->tx.lock);
@@ -665,6 +672,16 @@ static unsigned int tx_gather(struct kmqtt_conn *conn, struct kvec *vec, size_t 
 	return n;
 }
 
+/* The socket took all of @e. */
+static void tx_count(const struct kmqtt_conn *conn, const struct kmqtt_entry *e)
+{
+	kmqtt_stat_add(conn->kn, PACKETS_TX, e->count);
+	if (e->kind != ENTRY_RUN && e->kind != ENTRY_MSG)
+		return;
+	kmqtt_stat_add(conn->kn, PUBLISH_TX, e->count);
+	kmqtt_stat_add(conn->kn, PAYLOAD_TX, e->payload);
+}
+
 /* The socket took @bytes. */
 static void tx_consume(struct kmqtt_conn *conn, size_t bytes)
 {
@@ -683,6 +700,7 @@ static void tx_consume(struct kmqtt_conn *conn, size_t bytes)
 		bytes -= part;
 		if (e->sent < e->len)
 			break;
+		tx_count(conn, e);
 		tx_done(conn, e);
 	}
 }

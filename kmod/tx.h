@@ -52,11 +52,13 @@ void kmqtt_tx_init(struct kmqtt_conn *conn);
  * @page: compound page; the entry takes a reference
  * @addr: the frame
  * @len: its length
+ * @payload: length of its payload
  *
  * A routed frame.  Extends the last entry if it follows it in the page.
  * Task context, also under rcu_read_lock().  Full queues drop and count.
  */
-void kmqtt_tx_run(struct kmqtt_conn *conn, struct page *page, u8 *addr, u32 len);
+void kmqtt_tx_run(struct kmqtt_conn *conn, struct page *page, u8 *addr, u32 len,
+		  u32 payload);
 
 /**
  * kmqtt_tx_msg() - queue a message that is encoded when it is sent
