@@ -61,7 +61,7 @@ WARN := -Wall -Wextra -Werror -Wno-unused-parameter -Wshadow -Wstrict-prototypes
 	-Wmissing-prototypes -Wpointer-arith -Wvla
 CPPFLAGS += -D_GNU_SOURCE -DKMQTT_VERSION='"$(VERSION)"' -Ikmod -Ikmod/uapi
 LIBS := libevent libmnl libcjson libssl libcrypto sqlite3
-PKG_LIBS = $(shell $(PKG_CONFIG) --libs $(LIBS)) -lpthread
+PKG_LIBS = $(shell $(PKG_CONFIG) --libs $(LIBS)) -lpthread -lm
 PKG_CFLAGS = $(shell $(PKG_CONFIG) --cflags $(LIBS))
 ifneq ($(shell $(PKG_CONFIG) --exists libsystemd 2>/dev/null && echo y),)
 LIBS += libsystemd

@@ -198,15 +198,16 @@ static bool publish_denied(struct kmqtt_conn *conn, const struct kmqtt_inbound *
 }
 
 /*
- * Route here what can be; the daemon gets the rest.  A QoS 0 PUBLISH behind
- * an unacknowledged one with the same topic goes the same way, so
- * that they stay in order.
+ * Route here what can be; the daemon gets the rest.  Topic Names that begin
+ * with '$' are the server's (4.7.2): which of them clients may write to is not
+ * for us to say.  A QoS 0 PUBLISH behind an unacknowledged one with the same
+ * topic goes the same way, so that they stay in order.
  */
 static void publish_dispatch(struct kmqtt_conn *conn, struct kmqtt_inbound *in)
 {
 	u32 hash = jhash(in->topic, in->topic_len, 0);
 
-	if (in->pub->qos || in->pub->retain ||
+	if (in->pub->qos || in->pub->retain || in->topic[0] == '$' ||
 	    !kmqtt_param(conn->kn, KMQTT_PARAM_FORWARDING) ||
 	    kmqtt_events_topic_busy(conn, hash)) {
 		publish_punt(conn, in, hash, false);

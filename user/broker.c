@@ -25,6 +25,7 @@
 #include "rib.h"
 #include "session.h"
 #include "stop.h"
+#include "sys.h"
 
 #define PEER_LEN	(INET6_ADDRSTRLEN + 16)
 #define CONNECT_MAX	(512U << 10)	/* the kernel's limit of a CONNECT */
@@ -129,12 +130,14 @@ int broker_start(struct event_base *base)
 	}
 	event_pull();
 	event_settle();
+	sys_start(base);
 	return 0;
 }
 
 void broker_reload(void)
 {
 	params_apply();
+	sys_reload();
 	event_settle();
 }
 
@@ -150,6 +153,7 @@ bool broker_failed(void)
 
 void broker_free(void)
 {
+	sys_stop();
 	event_stop();
 	pool_stop();
 	clients_free();

@@ -342,7 +342,7 @@ const struct conf_option conf_options[] = {
 	     "who is away gets no QoS 0 messages"),
 	GLOBAL(retain_available, CONF_BOOL),
 	GLOBAL(set_tcp_nodelay, CONF_BOOL),
-	ONLY(sys_interval, CONF_GLOBAL, "0", "mqttctl stats shows the counters"),
+	GLOBAL(sys_interval, CONF_U16, .max = 65535),
 	GLOBAL(upgrade_outgoing_qos, CONF_BOOL),
 
 	/* Log. */

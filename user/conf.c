@@ -315,6 +315,7 @@ static struct conf *conf_new(const char *path)
 	conf->max_inflight_messages = 20;
 	conf->max_queued_messages = 1000;
 	conf->max_keepalive = 65535;
+	conf->sys_interval = 10;
 	conf->log.facility = -1;
 	conf->log.timestamp = true;
 	conf->control_socket = dup_string(MQTTD_CONTROL);

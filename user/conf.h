@@ -100,6 +100,7 @@ struct conf {
 	uint32_t max_packet_size;		/* 0: no limit */
 	uint64_t memory_limit;			/* 0: no limit */
 	uint32_t persistent_client_expiration;	/* seconds; 0: never */
+	uint16_t sys_interval;			/* seconds; 0: no $SYS topics */
 
 	struct log_settings log;
 	char *pid_file;

@@ -10,6 +10,7 @@
 #include "log.h"
 #include "nl.h"
 #include "session.h"
+#include "sys.h"
 
 static void handle_open(const struct packet *p)
 {
@@ -70,6 +71,8 @@ static void handle_packet(const struct kevent *e)
 		return;
 	}
 	p.body = e->data + p.fix.hdr_len;
+	if (p.fix.type == KMQTT_CONNECT)
+		sys_connect_seen();
 	/*
 	 * What had arrived when we asked for the close is still handled, as
 	 * far as there is a session.

@@ -13,6 +13,7 @@
 #include "packet.h"
 #include "publish.h"
 #include "session.h"
+#include "sys.h"
 
 /* Returns 0 and the message, or the reason code that refuses it. */
 static uint8_t publish_message(const struct packet *p, const struct kmqtt_publish *pub,
@@ -36,23 +37,32 @@ static uint8_t publish_message(const struct packet *p, const struct kmqtt_publis
 	if (pub->has_expiry)
 		parts.expires = p->ev->time_ms + pub->expiry * 1000ULL;
 	*m = message_new(&parts);
+	if (sys_forbids((*m)->topic, (*m)->topic_len)) {
+		message_put(*m);
+		return KMQTT_RC_NOT_AUTHORIZED;
+	}
 	(*m)->source = p->c->conn;
 	(*m)->source_id = mem_strndup(p->c->id, strlen(p->c->id));
 	return 0;
 }
 
-/* Without memory QoS 0 is dropped; 3.x has no words for a refusal. */
+/*
+ * Without memory QoS 0 is dropped; 3.x has no words for a refusal.  What is
+ * not for clients to say looks to them as if nobody had subscribed to it.
+ */
 static void publish_refuse(const struct packet *p, const struct kmqtt_publish *pub,
 			   uint8_t reason)
 {
 	struct answer a = { .conn = p->c->conn, .event = p->ev->number };
 	uint8_t buf[PACKET_ACK_MAX];
 
-	if (reason != KMQTT_RC_QUOTA || (pub->qos && p->c->protocol != KMQTT_V5)) {
+	if (reason != KMQTT_RC_NOT_AUTHORIZED &&
+	    (reason != KMQTT_RC_QUOTA || (pub->qos && p->c->protocol != KMQTT_V5))) {
 		client_fault(p->c, p->ev->number, reason);
 		return;
 	}
-	mem_complain("a message", p->c->id);
+	if (reason == KMQTT_RC_QUOTA)
+		mem_complain("a message", p->c->id);
 	if (pub->qos) {
 		a.packet = buf;
 		a.len = packet_ack_put(buf, pub->qos == 1 ? KMQTT_PUBACK : KMQTT_PUBREC,

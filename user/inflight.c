@@ -23,6 +23,19 @@
 /* A table of packet ids that is larger is freed when it is empty. */
 #define ID_BUCKETS	64
 
+static uint64_t dropped;
+
+uint64_t inflight_dropped(void)
+{
+	return dropped;
+}
+
+static void outgoing_drop(struct session *s)
+{
+	s->dropped++;
+	dropped++;
+}
+
 void inflight_init(struct session *s)
 {
 	list_init(&s->inflight);
@@ -255,7 +268,7 @@ struct outgoing *inflight_add(const struct rib_dest *d, struct message *m, uint8
 	struct outgoing *out;
 
 	if (!now && !queue_has_room(s, m)) {
-		s->dropped++;
+		outgoing_drop(s);
 		return NULL;
 	}
 	out = outgoing_new(s, m, qos, d->subids, d->n_subids);
@@ -287,7 +300,7 @@ void inflight_add_retained(struct session *s, struct message *m, uint8_t qos,
 	struct outgoing *out;
 
 	if (!retained_has_room(s)) {
-		s->dropped++;
+		outgoing_drop(s);
 		return;
 	}
 	out = outgoing_new(s, m, qos, &subid, subid ? 1 : 0);

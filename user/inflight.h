@@ -84,6 +84,8 @@ void inflight_offline(struct session *s);
  */
 struct outgoing *inflight_add(const struct rib_dest *d, struct message *m, uint8_t qos,
 			      bool retain);
+/* Messages that the limits dropped, of all sessions there were. */
+uint64_t inflight_dropped(void);
 /* A retained message that a new subscription gets, by inflight_pump(). */
 void inflight_add_retained(struct session *s, struct message *m, uint8_t qos,
 			   uint32_t subid);

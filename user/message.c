@@ -11,6 +11,19 @@
 #include "message.h"
 #include "ttree.h"
 
+static size_t messages;
+static size_t messages_payload;
+
+size_t message_count(void)
+{
+	return messages;
+}
+
+size_t message_payload_bytes(void)
+{
+	return messages_payload;
+}
+
 static size_t mount_len(const struct message_parts *parts)
 {
 	return parts->mount ? strlen(parts->mount) : 0;
@@ -47,6 +60,8 @@ struct message *message_new(const struct message_parts *parts)
 	m->refs = 1;
 	m->charged = message_cost(parts);
 	mem_charge(m->charged);
+	messages++;
+	messages_payload += parts->payload_len;
 	m->expires = parts->expires;
 	m->qos = parts->qos;
 	m->retain = parts->retain;
@@ -81,6 +96,8 @@ void message_put(struct message *m)
 	if (!m || --m->refs)
 		return;
 	mem_uncharge(m->charged);
+	messages--;
+	messages_payload -= m->payload_len;
 	free(m->source_id);
 	free(m);
 }

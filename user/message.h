@@ -87,6 +87,9 @@ struct message *message_new(const struct message_parts *parts);
 /* The last reference frees it. */
 struct message *message_get(struct message *m);
 void message_put(struct message *m);
+/* Messages there are, and the bytes of their payloads. */
+size_t message_count(void);
+size_t message_payload_bytes(void);
 /* Bytes it is charged with in queues. */
 size_t message_size(const struct message *m);
 /* @now: clock_ms() */

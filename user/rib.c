@@ -34,6 +34,7 @@ struct match {
 
 static struct ttree rib;
 static size_t rib_subscriptions;
+static size_t rib_shared;
 static uint64_t rib_mark;
 
 void rib_init(void)
@@ -49,6 +50,11 @@ void rib_free(void)
 size_t rib_count(void)
 {
 	return rib_subscriptions;
+}
+
+size_t rib_count_shared(void)
+{
+	return rib_shared;
 }
 
 static bool same_share(const char *a, const char *b)
@@ -129,6 +135,7 @@ static struct subscription *sub_new(struct session *s, const char *share,
 	sub->node = node;
 	sub->filter = mem_strndup(filter, strlen(filter));
 	if (share) {
+		rib_shared++;
 		sub->share = mem_strndup(share, strlen(share));
 		sub->share_group = group_make(subs, share);
 		list_add_tail(&sub->by_node, &sub->share_group->members);
@@ -174,6 +181,8 @@ void rib_del(struct subscription *sub)
 	}
 	sub->session->subs_bytes -= sub->charged;
 	mem_uncharge(sub->charged);
+	if (sub->share)
+		rib_shared--;
 	free(sub->share);
 	free(sub->filter);
 	free(sub);

@@ -96,8 +96,9 @@ struct subscription *rib_find(const struct session *s, const char *share,
 			      const char *filter);
 /* Remove and free it. */
 void rib_del(struct subscription *sub);
-/* Subscriptions in all. */
+/* Subscriptions in all, and how many of them are shared. */
 size_t rib_count(void);
+size_t rib_count_shared(void);
 
 /*
  * Who gets a message on @topic: each session once, plus once per share group

@@ -20,6 +20,8 @@
 
 static struct map sessions;
 static struct event_base *session_base;
+static size_t sessions_online;
+static uint64_t sessions_expired;
 
 void sessions_init(struct event_base *base)
 {
@@ -29,6 +31,16 @@ void sessions_init(struct event_base *base)
 size_t session_count(void)
 {
 	return sessions.count;
+}
+
+size_t session_count_online(void)
+{
+	return sessions_online;
+}
+
+uint64_t session_count_expired(void)
+{
+	return sessions_expired;
 }
 
 struct session *session_find(const char *id)
@@ -121,6 +133,7 @@ void sessions_free(void)
 void session_online(struct session *s, struct client *c)
 {
 	s->client = c;
+	sessions_online++;
 	session_timer_stop(s);
 	s->expires_at = 0;
 	/* The client is back before the delay was over: no will (3.1.3.2.2). */
@@ -157,6 +170,7 @@ static void session_timer(evutil_socket_t fd, short what, void *arg)
 
 	if (s->expires_at && now >= s->expires_at) {
 		log_debug("session %s expired", s->id);
+		sessions_expired++;
 		session_free(s);
 	} else {
 		if (s->will && now >= s->will_at) {
@@ -175,6 +189,7 @@ void session_offline(struct session *s, struct will *will)
 	uint64_t now = clock_ms();
 
 	s->client = NULL;
+	sessions_online--;
 	s->will = will;
 	if (!s->expiry) {
 		session_free(s);

@@ -106,6 +106,10 @@ void session_online(struct session *s, struct client *c);
 void session_offline(struct session *s, struct will *will);
 /* Those without a connection included. */
 size_t session_count(void);
+/* Those with one. */
+size_t session_count_online(void);
+/* Those that have expired in this daemon's time. */
+uint64_t session_count_expired(void);
 typedef void (*session_each_t)(struct session *s, void *arg);
 /* @each may free the session it is given. */
 void session_for_each(session_each_t each, void *arg);

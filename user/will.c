@@ -11,6 +11,7 @@
 #include "mem.h"
 #include "message.h"
 #include "publish.h"
+#include "sys.h"
 #include "topic.h"
 #include "will.h"
 
@@ -35,6 +36,19 @@ struct will {
 	uint8_t has_expiry;
 };
 
+static size_t wills;
+static size_t wills_payload;
+
+size_t will_count(void)
+{
+	return wills;
+}
+
+size_t will_payload_bytes(void)
+{
+	return wills_payload;
+}
+
 struct will *will_new(const struct will_terms *t)
 {
 	struct message *m = message_new(t->parts);
@@ -43,6 +57,8 @@ struct will *will_new(const struct will_terms *t)
 	m->source_id = mem_strndup(t->client_id, strlen(t->client_id));
 	w = mem_zalloc(sizeof(*w));
 	w->msg = m;
+	wills++;
+	wills_payload += m->payload_len;
 	w->delay = t->delay;
 	w->expiry = t->expiry;
 	w->has_expiry = t->has_expiry;
@@ -53,6 +69,8 @@ void will_free(struct will *w)
 {
 	if (!w)
 		return;
+	wills--;
+	wills_payload -= w->msg->payload_len;
 	message_put(w->msg);
 	free(w);
 }
@@ -68,7 +86,10 @@ void will_publish(struct will *w, const struct answer *a)
 
 	if (w->has_expiry)
 		m->expires = clock_ms() + w->expiry * 1000ULL;
-	publish(m, NULL, a);
+	if (!sys_forbids(m->topic, m->topic_len))
+		publish(m, NULL, a);
+	else if (a)
+		deliver_answer(a);
 	will_free(w);
 }
 

@@ -24,9 +24,15 @@ struct will_terms {
 /* Of parts that message_refusal() does not refuse. */
 struct will *will_new(const struct will_terms *t);
 void will_free(struct will *w);
+/* Wills there are, and the bytes of their payloads. */
+size_t will_count(void);
+size_t will_payload_bytes(void);
 /* Will Delay Interval, seconds. */
 uint32_t will_delay(const struct will *w);
-/* Publish and free it; @a (may be NULL) goes out with it. */
+/*
+ * Publish and free it; @a (may be NULL) goes out with it.  One on a topic that
+ * clients may not publish to is dropped.
+ */
 void will_publish(struct will *w, const struct answer *a);
 
 /* The form in which the kernel keeps it for the next daemon. */

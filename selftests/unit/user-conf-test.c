@@ -331,7 +331,6 @@ static void test_only(void **state)
 		{ "persistence", "false", "true" },
 		{ "protocol", "mqtt", "websockets" },
 		{ "queue_qos0_messages", "false", "true" },
-		{ "sys_interval", "0", "10" },
 		{ "user", "root", "mosquitto" },
 	};
 	char text[64], what[64];
