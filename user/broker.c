@@ -220,6 +220,7 @@ int broker_attach(int fd, unsigned int listener, const struct sockaddr *peer,
 	peer_format(peer, name, sizeof(name));
 	if (stop_begun())
 		return -ESHUTDOWN;
+	nl_urgent(true);
 	nl_begin(KMQTT_CMD_CONN_ATTACH);
 	nl_put_u32(KMQTT_A_FD, (uint32_t)fd);
 	nl_put_u32(KMQTT_A_LISTENER, listener);
@@ -228,6 +229,7 @@ int broker_attach(int fd, unsigned int listener, const struct sockaddr *peer,
 	if (max_packet && max_packet < CONNECT_MAX)
 		nl_put_u32(KMQTT_A_MAX_PACKET_IN, max_packet);
 	nl_end(attach_done, &r);
+	nl_urgent(false);
 	/* The kernel has taken the socket when this returns. */
 	nl_flush();
 	if (!r.error)

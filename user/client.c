@@ -95,6 +95,7 @@ void client_free(struct client *c)
 	list_del(&c->waiting);
 	password_cancel(&c->ticket);
 	will_free(c->will);
+	client_sub_put(c->sub);
 	free(c->unsub);
 	free(c->connect);
 	free(c->wait_id);
@@ -255,7 +256,8 @@ bool client_gates_release(void)
 	bool any = false;
 
 	list_for_each_safe(c, tmp, &gates, gates) {
-		if (c->session && c->state == CLIENT_OPEN && inflight_owes(c->session))
+		if (c->session && c->state == CLIENT_OPEN &&
+		    (c->sub || inflight_owes(c->session)))
 			continue;
 		list_del(&c->gates);
 		c->gate_shut = false;

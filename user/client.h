@@ -15,6 +15,7 @@
 #include "map.h"
 #include "password.h"
 
+struct client_sub;
 struct session;
 struct will;
 
@@ -83,6 +84,7 @@ struct client_unsub {
  * @connect_len: its length
  * @connect_event: number of its event
  * @wait_id: client id it will have
+ * @sub: SUBSCRIBE in progress
  * @unsub: UNSUBSCRIBE in progress
  * @keepalive: Keep Alive in seconds, 0 = none
  * @receive_max: Receive Maximum it was told
@@ -116,6 +118,7 @@ struct client {
 	size_t connect_len;
 	uint64_t connect_event;
 	char *wait_id;
+	struct client_sub *sub;
 	struct client_unsub *unsub;
 	uint64_t connected_at;
 	uint32_t session_expiry;

@@ -88,19 +88,18 @@ static void begin_with_payload(uint8_t cmd, const struct message *m)
 {
 	uint32_t done = 0, len;
 
-	/* No result of an earlier command may bring another one in between. */
-	while (m->payload_len > NL_PIECE_BYTES && nl_pending())
-		nl_flush();
 	while (m->payload_len - done > NL_PIECE_BYTES) {
 		uint32_t end = done + NL_PIECE_BYTES;
 
 		nl_begin(cmd);
+		nl_together(true);
 		nl_put_u32(KMQTT_A_MSG_FLAGS, KMQTT_MSG_F_MORE);
 		for (; done < end; done += KMQTT_PIECE_MAX)
 			nl_put(KMQTT_A_PAYLOAD, m->payload + done, KMQTT_PIECE_MAX);
 		nl_end(NULL, NULL);
 	}
 	nl_begin(cmd);
+	nl_together(false);
 	for (; done < m->payload_len; done += len) {
 		len = m->payload_len - done;
 		if (len > KMQTT_PIECE_MAX)
@@ -292,18 +291,24 @@ static void inject_done(void *arg, int error, const struct nlmsghdr *reply,
 
 	if (!--injected.n)
 		injected.topics = 0;
-	if (error == -E2BIG)
+	if (error == -E2BIG) {
+		/* In its place: nothing that it may not be late for has gone out. */
+		nl_urgent(true);
 		r->refused(r->m, &r->answer);
-	else if (was_refused(error, "a message", text) && r->answer.conn)
+		nl_urgent(false);
+	} else if (was_refused(error, "a message", text) && r->answer.conn) {
 		deliver_answer(&r->answer);
+	}
 	message_put(r->m);
 	free(r);
 }
 
 void deliver_order(const char *topic, size_t len)
 {
-	if (injected.n && (!topic || injected.topics & topic_bit(topic, len)))
-		nl_flush();
+	if (!injected.n || (topic && !(injected.topics & topic_bit(topic, len))))
+		return;
+	nl_fence();
+	nl_flush();
 }
 
 void deliver_inject(struct message *m, const struct answer *a, inject_refused_t refused)

@@ -129,7 +129,7 @@ void event_settle(void)
 {
 	do {
 		nl_flush();
-	} while (client_gates_release() || nl_pending());
+	} while (client_gates_release());
 	if (nl_backlog() && ev.read)
 		event_active(ev.read, EV_READ, 0);
 }

@@ -9,6 +9,7 @@
 #include "frame.h"
 
 struct client;
+struct client_sub;
 
 /**
  * struct packet - a control packet from a client
@@ -35,6 +36,8 @@ void handle_connect(struct client *c, const uint8_t *data, size_t len, uint64_t 
 void handle_publish(const struct packet *p);
 void handle_ack(const struct packet *p);
 void handle_subscribe(const struct packet *p);
+/* Give up the client's reference to a SUBSCRIBE in progress; may be NULL. */
+void client_sub_put(struct client_sub *u);
 void handle_unsubscribe(const struct packet *p);
 /* A completed ROUTE_DEL of an UNSUBSCRIBE; its token is the connection id. */
 void handle_unsubscribe_done(uint64_t token);

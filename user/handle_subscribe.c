@@ -30,19 +30,46 @@
 
 /**
  * struct wanted - one filter of a SUBSCRIBE
+ * @of: the SUBSCRIBE
  * @sub: its subscription, NULL if it was refused
  * @existed: it replaces one
  * @reason: for SUBACK
  */
 struct wanted {
+	struct client_sub *of;
 	struct subscription *sub;
 	bool existed;
 	uint8_t reason;
 };
 
+/**
+ * struct client_sub - a SUBSCRIBE that waits for what the kernel says to its routes
+ * @refs: the client, and each route that was not answered
+ * @remaining: routes that were not answered
+ * @conn: whose
+ * @event: number of its event
+ * @packet_id: its packet id
+ * @retained: no retained message stored after this goes to it: they come live
+ * @n: topic filters
+ * @w: one of each
+ *
+ * The results may come when the client is gone.
+ */
+struct client_sub {
+	unsigned int refs;
+	unsigned int remaining;
+	uint64_t conn;
+	uint64_t event;
+	uint16_t packet_id;
+	uint64_t retained;
+	unsigned int n;
+	struct wanted w[];
+};
+
 struct retained_for {
 	struct session *session;
 	const struct subscription *sub;
+	uint64_t until;
 };
 
 static void options_read(const struct packet_filters *f, uint8_t options,
@@ -56,62 +83,24 @@ static void options_read(const struct packet_filters *f, uint8_t options,
 	opts->flags |= (uint32_t)(options >> 4 & 3) << KMQTT_ROUTE_F_RH_SHIFT;
 }
 
-/* The reply to ROUTE_ADD: a closing connection keeps what it subscribed to. */
-static void route_added(void *arg, int error, const struct nlmsghdr *reply,
-			const char *text)
+void client_sub_put(struct client_sub *u)
 {
-	struct wanted *w = arg;
-
-	if (!error || error == -ESHUTDOWN || error == -ENOENT)
-		return;
-	log_warning("kernel refused a route: %s%s%s", strerror(-error),
-		    *text ? ": " : "", text);
-	w->reason = error == -ENOSPC ? KMQTT_RC_QUOTA : KMQTT_RC_UNSPECIFIED;
+	if (u && !--u->refs)
+		free(u);
 }
 
-/* Into the RIB; the filter carries the mount point there. */
-static void subscribe_one(const struct packet *p, const struct packet_filters *f,
-			  const struct packet_filter *one, struct wanted *w)
+static void send_suback(const struct client *c, const struct client_sub *u)
 {
-	struct rib_options opts;
-	struct route_name name;
-	int reason;
-
-	reason = route_name_make(&name, client_mount(p->c), &one->filter);
-	if (reason) {
-		w->reason = (uint8_t)reason;
-		return;
-	}
-	if (rib_full(p->c->session, name.share, name.filter)) {
-		mem_complain("a subscription", p->c->id);
-		w->reason = KMQTT_RC_QUOTA;
-		route_name_free(&name);
-		return;
-	}
-	options_read(f, one->options, &opts);
-	w->reason = opts.qos;
-	w->sub = rib_add(p->c->session, name.share, name.filter, &opts, &w->existed);
-	/* Asked of an earlier daemon, it was not answered: it counts as new. */
-	if (p->ev->replay)
-		w->existed = false;
-	route_add(p->c->conn, w->sub, KMQTT_ROUTE_F_HOLD, route_added, w);
-	log_msg(MQTTD_LOG_SUBSCRIBE, "%s %u %s", p->c->id, opts.qos, name.filter);
-	route_name_free(&name);
-}
-
-static void send_suback(const struct packet *p, const struct packet_filters *f,
-			const struct wanted *w, unsigned int n)
-{
-	struct answer a = { .conn = p->c->conn, .event = p->ev->number };
+	struct answer a = { .conn = c->conn, .event = u->event };
 	struct packet_buf b = { 0 };
 	unsigned int i;
 
-	packet_put16(&b, f->packet_id);
-	if (f->level == KMQTT_V5)
+	packet_put16(&b, u->packet_id);
+	if (c->protocol == KMQTT_V5)
 		packet_put8(&b, 0);
-	for (i = 0; i < n; i++)
-		packet_put8(&b, w[i].reason >= 0x80 && f->level != KMQTT_V5 ?
-			    KMQTT_RC_UNSPECIFIED : w[i].reason);
+	for (i = 0; i < u->n; i++)
+		packet_put8(&b, u->w[i].reason >= 0x80 && c->protocol != KMQTT_V5 ?
+			    KMQTT_RC_UNSPECIFIED : u->w[i].reason);
 	a.packet = packet_finish(&b, KMQTT_SUBACK, &a.len);
 	deliver_answer(&a);
 	packet_buf_free(&b);
@@ -123,15 +112,18 @@ static void retained_one(struct message *m, void *arg)
 	uint8_t qos = r->sub->qos < m->qos || conf_get()->upgrade_outgoing_qos ?
 		      r->sub->qos : m->qos;
 
+	if (m->retained > r->until)
+		return;
 	if (r->sub->flags & KMQTT_ROUTE_F_NO_LOCAL && m->source_id &&
 	    !strcmp(m->source_id, r->session->id))
 		return;
 	inflight_add_retained(r->session, m, qos, r->sub->subid);
 }
 
-static void send_retained(struct session *s, const struct wanted *w)
+static void send_retained(struct session *s, const struct client_sub *u,
+			  const struct wanted *w)
 {
-	struct retained_for r = { .session = s, .sub = w->sub };
+	struct retained_for r = { .session = s, .sub = w->sub, .until = u->retained };
 	uint32_t rh;
 
 	if (!w->sub || w->sub->share)
@@ -175,12 +167,84 @@ static void drop_refused(uint64_t conn, struct wanted *w, unsigned int n)
 	}
 }
 
+/* All routes are answered: SUBACK tells what the kernel said to them. */
+static void subscribe_finish(struct client *c)
+{
+	struct client_sub *u = c->sub;
+	unsigned int i;
+
+	drop_refused(c->conn, u->w, u->n);
+	send_suback(c, u);
+	for (i = 0; i < u->n; i++)
+		send_retained(c->session, u, &u->w[i]);
+	c->sub = NULL;
+	client_sub_put(u);
+	client_gate_shut(c);
+	inflight_pump(c->session);
+}
+
+static void answered(struct client_sub *u)
+{
+	struct client *c = client_find(u->conn);
+
+	if (!--u->remaining && c && c->sub == u)
+		subscribe_finish(c);
+}
+
+/* The reply to ROUTE_ADD: a closing connection keeps what it subscribed to. */
+static void route_added(void *arg, int error, const struct nlmsghdr *reply,
+			const char *text)
+{
+	struct wanted *w = arg;
+	struct client_sub *u = w->of;
+
+	if (error && error != -ESHUTDOWN && error != -ENOENT) {
+		log_warning("kernel refused a route: %s%s%s", strerror(-error),
+			    *text ? ": " : "", text);
+		w->reason = error == -ENOSPC ? KMQTT_RC_QUOTA : KMQTT_RC_UNSPECIFIED;
+	}
+	answered(u);
+	client_sub_put(u);
+}
+
+/* Into the RIB; the filter carries the mount point there. */
+static void subscribe_one(const struct packet *p, const struct packet_filters *f,
+			  const struct packet_filter *one, struct wanted *w)
+{
+	struct rib_options opts;
+	struct route_name name;
+	int reason;
+
+	reason = route_name_make(&name, client_mount(p->c), &one->filter);
+	if (reason) {
+		w->reason = (uint8_t)reason;
+		return;
+	}
+	if (rib_full(p->c->session, name.share, name.filter)) {
+		mem_complain("a subscription", p->c->id);
+		w->reason = KMQTT_RC_QUOTA;
+		route_name_free(&name);
+		return;
+	}
+	options_read(f, one->options, &opts);
+	w->reason = opts.qos;
+	w->sub = rib_add(p->c->session, name.share, name.filter, &opts, &w->existed);
+	/* Asked of an earlier daemon, it was not answered: it counts as new. */
+	if (p->ev->replay)
+		w->existed = false;
+	w->of->refs++;
+	w->of->remaining++;
+	route_add(p->c->conn, w->sub, KMQTT_ROUTE_F_HOLD, route_added, w);
+	log_msg(MQTTD_LOG_SUBSCRIBE, "%s %u %s", p->c->id, opts.qos, name.filter);
+	route_name_free(&name);
+}
+
 void handle_subscribe(const struct packet *p)
 {
 	struct packet_filters f;
 	struct packet_filter one;
+	struct client_sub *u;
 	unsigned int n, i = 0;
-	struct wanted *w;
 	int reason;
 
 	reason = packet_filters_parse(&p->fix, p->body, p->c->protocol, &f, &n);
@@ -192,16 +256,19 @@ void handle_subscribe(const struct packet *p)
 	}
 	/* Whoever subscribes now gets a retained message once. */
 	deliver_order(NULL, 0);
-	w = mem_zalloc(n * sizeof(*w));
-	for (struct packet_filters walk = f; packet_filters_next(&walk, &one); i++)
-		subscribe_one(p, &f, &one, &w[i]);
-	/* SUBACK tells what the kernel said to the routes. */
-	nl_flush();
-	drop_refused(p->c->conn, w, n);
-	send_suback(p, &f, w, n);
-	for (i = 0; i < n; i++)
-		send_retained(p->c->session, &w[i]);
-	free(w);
-	client_gate_shut(p->c);
-	inflight_pump(p->c->session);
+	u = mem_zalloc(sizeof(*u) + n * sizeof(u->w[0]));
+	u->refs = 1;
+	u->conn = p->c->conn;
+	u->event = p->ev->number;
+	u->packet_id = f.packet_id;
+	u->retained = retain_clock();
+	u->n = n;
+	/* Held until all are asked for, lest the first ends it. */
+	u->remaining = 1;
+	p->c->sub = u;
+	for (struct packet_filters walk = f; packet_filters_next(&walk, &one); i++) {
+		u->w[i].of = u;
+		subscribe_one(p, &f, &one, &u->w[i]);
+	}
+	answered(u);
 }

@@ -18,6 +18,7 @@
  * @source_id: its client id, for No Local of retained messages, or NULL
  * @store_id: where the store keeps it, 0 = nowhere; belongs to the store
  * @expires: clock_ms() when it expires, 0 = never
+ * @retained: retain_clock() when it was stored there
  * @topic: Topic Name with mount point, NUL-terminated
  * @props: properties that travel on
  * @payload: payload
@@ -35,6 +36,7 @@ struct message {
 	char *source_id;
 	uint64_t store_id;
 	uint64_t expires;
+	uint64_t retained;
 	const char *topic;
 	const uint8_t *props;
 	const uint8_t *payload;

@@ -21,7 +21,6 @@
 #define NL_ATTR_MAX	(UINT16_MAX - MNL_ATTR_HDRLEN)
 
 struct nl_command {
-	uint32_t seq;
 	uint8_t cmd;
 	bool called;
 	nl_done_t done;
@@ -36,23 +35,69 @@ struct nl_datagram {
 	uint8_t data[];
 };
 
-/* What was sent, or will be, in one sendmsg(). */
+/**
+ * struct nl_batch - what goes to the kernel in one sendmsg()
+ * @node: in a queue
+ * @wait: what the store must have committed before
+ * @first: sequence number of its first message, when it is sent
+ * @closed: takes no more commands
+ * @more: its last command goes on in the next batch
+ * @msg: offset of the command begun last
+ * @buf: messages
+ * @len: bytes in @buf
+ * @room: size of @buf
+ * @commands: one for each message
+ * @n_commands: how many
+ * @commands_room: for how many there is room
+ */
 struct nl_batch {
+	struct list node;
+	uint64_t wait;
+	uint32_t first;
+	bool closed;
+	bool more;
+	size_t msg;
 	uint8_t *buf;
 	size_t len, room;
 	struct nl_command *commands;
 	size_t n_commands, commands_room;
 };
 
+/**
+ * struct nl - the socket and its queues
+ * @fd: the socket
+ * @family: id of the family
+ * @seq: of the last message
+ * @dump_seq: of the dump that goes on, or 0
+ * @queue: batches, in order
+ * @urgent: batches that overtake those of @queue
+ * @filling: the one of the two that commands go to
+ * @unfinished: the one whose last batch sent had @more, or NULL
+ * @wait: what commands wait for from now on
+ * @committed: what the store has committed
+ * @together: no other command may come between those that follow
+ * @batch: the one with the open command
+ * @nest: offset of the open nest
+ * @spare: an empty batch, or NULL
+ * @backlog: datagrams that were met while looking for replies
+ * @recv_buf: for one datagram
+ */
 static struct {
 	int fd;
 	uint16_t family;
 	uint32_t seq;
 	uint32_t dump_seq;
-	struct nl_batch batch;
-	size_t msg, nest;	/* offsets of the open message and nest */
+	struct list queue;
+	struct list urgent;
+	struct list *filling;
+	struct list *unfinished;
+	uint64_t wait;
+	uint64_t committed;
+	bool together;
+	struct nl_batch *batch;
+	size_t nest;
+	struct nl_batch *spare;
 	struct list backlog;
-	struct list replies;
 	uint8_t recv_buf[NL_RECV_BYTES];
 } nl = { .fd = -1 };
 
@@ -93,7 +138,12 @@ int nl_open(void)
 	int error = -ENOENT;
 
 	list_init(&nl.backlog);
-	list_init(&nl.replies);
+	list_init(&nl.queue);
+	list_init(&nl.urgent);
+	nl.filling = &nl.queue;
+	nl.unfinished = NULL;
+	nl.wait = 0;
+	nl.committed = 0;
 	nl.fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
 		       NETLINK_GENERIC);
 	if (nl.fd < 0)
@@ -124,6 +174,25 @@ static void datagrams_free(struct list *head)
 	}
 }
 
+static void batch_free(struct nl_batch *b)
+{
+	if (!b)
+		return;
+	free(b->buf);
+	free(b->commands);
+	free(b);
+}
+
+static void batches_free(struct list *queue)
+{
+	struct nl_batch *b, *tmp;
+
+	list_for_each_safe(b, tmp, queue, node) {
+		list_del(&b->node);
+		batch_free(b);
+	}
+}
+
 void nl_close(void)
 {
 	if (nl.fd < 0)
@@ -131,10 +200,10 @@ void nl_close(void)
 	close(nl.fd);
 	nl.fd = -1;
 	datagrams_free(&nl.backlog);
-	datagrams_free(&nl.replies);
-	free(nl.batch.buf);
-	free(nl.batch.commands);
-	memset(&nl.batch, 0, sizeof(nl.batch));
+	batches_free(&nl.queue);
+	batches_free(&nl.urgent);
+	batch_free(nl.spare);
+	nl.spare = NULL;
 	nl.dump_seq = 0;
 }
 
@@ -146,7 +215,7 @@ int nl_fd(void)
 /* Room for @len more bytes at the end of the batch. */
 static void *batch_reserve(size_t len)
 {
-	struct nl_batch *b = &nl.batch;
+	struct nl_batch *b = nl.batch;
 
 	if (b->len + len > b->room) {
 		while (b->len + len > b->room)
@@ -158,38 +227,85 @@ static void *batch_reserve(size_t len)
 	return b->buf + b->len - len;
 }
 
-static struct nlmsghdr *nl_header(void)
+static struct nlmsghdr *nl_header(const struct nl_batch *b)
 {
-	return (struct nlmsghdr *)(nl.batch.buf + nl.msg);
+	return (struct nlmsghdr *)(b->buf + b->msg);
 }
 
-void nl_begin(uint8_t cmd)
+/* The batch that takes the next command. */
+static struct nl_batch *batch_get(void)
 {
-	struct nl_batch *b = &nl.batch;
+	uint64_t wait = nl.filling == &nl.urgent ? 0 : nl.wait;
+	struct nl_batch *b;
+
+	if (!list_empty(nl.filling)) {
+		b = list_entry(nl.filling->prev, struct nl_batch, node);
+		if (!b->closed && b->len <= NL_BATCH_BYTES && b->wait >= wait)
+			return b;
+		b->more = nl.together;
+	}
+	b = nl.spare ? nl.spare : mem_zalloc(sizeof(*b));
+	nl.spare = NULL;
+	b->wait = wait;
+	list_add_tail(&b->node, nl.filling);
+	return b;
+}
+
+/* A command at the end of nl.batch. */
+static void batch_begin(uint8_t cmd)
+{
+	struct nl_batch *b = nl.batch;
 	struct nl_command *c;
 	struct genlmsghdr *genl;
 	struct nlmsghdr *h;
 
-	if (b->len > NL_BATCH_BYTES)
-		nl_flush();
 	if (b->n_commands == b->commands_room) {
 		b->commands_room = b->commands_room ? b->commands_room * 2 : 256;
 		b->commands = mem_realloc(b->commands, b->commands_room * sizeof(*c));
 	}
 	c = &b->commands[b->n_commands++];
 	*c = (struct nl_command){ .cmd = cmd };
-	/* 0 is the kernel's: notifications. */
-	if (!++nl.seq)
-		nl.seq = 1;
-	c->seq = nl.seq;
-	nl.msg = b->len;
+	b->msg = b->len;
 	h = batch_reserve(NL_HDRLEN);
 	h->nlmsg_type = nl.family;
 	h->nlmsg_flags = NLM_F_REQUEST;
-	h->nlmsg_seq = c->seq;
 	genl = mnl_nlmsg_get_payload(h);
 	genl->cmd = cmd;
 	genl->version = KMQTT_GENL_VERSION;
+}
+
+void nl_begin(uint8_t cmd)
+{
+	nl.batch = batch_get();
+	batch_begin(cmd);
+}
+
+void nl_urgent(bool on)
+{
+	nl.filling = on ? &nl.urgent : &nl.queue;
+}
+
+void nl_together(bool on)
+{
+	nl.together = on;
+}
+
+void nl_fence(void)
+{
+	if (!list_empty(nl.filling))
+		list_entry(nl.filling->prev, struct nl_batch, node)->closed = true;
+}
+
+void nl_wait_for(uint64_t seq)
+{
+	if (seq > nl.wait)
+		nl.wait = seq;
+}
+
+void nl_committed(uint64_t seq)
+{
+	if (seq > nl.committed)
+		nl.committed = seq;
 }
 
 static void put_part(uint16_t type, const void *data, size_t len)
@@ -238,29 +354,25 @@ void nl_put_str(uint16_t type, const char *s)
 
 void nl_nest_begin(uint16_t type)
 {
-	nl.nest = nl.batch.len;
+	nl.nest = nl.batch->len;
 	nl_put(type | NLA_F_NESTED, NULL, 0);
 }
 
 void nl_nest_end(void)
 {
-	struct nlattr *a = (struct nlattr *)(nl.batch.buf + nl.nest);
+	struct nlattr *a = (struct nlattr *)(nl.batch->buf + nl.nest);
 
-	a->nla_len = (uint16_t)(nl.batch.len - nl.nest);
+	a->nla_len = (uint16_t)(nl.batch->len - nl.nest);
 }
 
 void nl_end(nl_done_t done, void *arg)
 {
-	struct nl_command *c = &nl.batch.commands[nl.batch.n_commands - 1];
+	struct nl_batch *b = nl.batch;
+	struct nl_command *c = &b->commands[b->n_commands - 1];
 
-	nl_header()->nlmsg_len = (uint32_t)(nl.batch.len - nl.msg);
+	nl_header(b)->nlmsg_len = (uint32_t)(b->len - b->msg);
 	c->done = done;
 	c->arg = arg;
-}
-
-bool nl_pending(void)
-{
-	return nl.batch.n_commands > 0;
 }
 
 /* The kernel's words for a refusal, or "". */
@@ -349,20 +461,6 @@ static void replies_collect(uint32_t last, struct list *replies)
 	}
 }
 
-static struct nl_command *command_find(struct nl_batch *b, uint32_t seq)
-{
-	size_t i;
-
-	/* Numbers are consecutive but for the skipped 0. */
-	i = seq - b->commands[0].seq;
-	if (i < b->n_commands && b->commands[i].seq == seq)
-		return &b->commands[i];
-	for (i = 0; i < b->n_commands; i++)
-		if (b->commands[i].seq == seq)
-			return &b->commands[i];
-	return NULL;
-}
-
 static void command_done(struct nl_command *c, int error,
 			 const struct nlmsghdr *reply, const char *text)
 {
@@ -378,10 +476,11 @@ static void command_done(struct nl_command *c, int error,
 
 static void reply_handle(struct nl_batch *b, const struct nlmsghdr *h)
 {
-	struct nl_command *c = command_find(b, h->nlmsg_seq);
+	struct nl_command *c;
 
-	if (!c)
+	if (h->nlmsg_seq - b->first >= b->n_commands)
 		return;
+	c = &b->commands[h->nlmsg_seq - b->first];
 	if (h->nlmsg_type == NLMSG_ERROR) {
 		const struct nlmsgerr *err = mnl_nlmsg_get_payload(h);
 
@@ -391,11 +490,27 @@ static void reply_handle(struct nl_batch *b, const struct nlmsghdr *h)
 	}
 }
 
+/* Consecutive sequence numbers; 0 is the kernel's: notifications. */
+static void batch_number(struct nl_batch *b)
+{
+	struct nlmsghdr *h = (struct nlmsghdr *)b->buf;
+	size_t i;
+
+	if (nl.seq + b->n_commands < nl.seq)
+		nl.seq = 0;
+	b->first = nl.seq + 1;
+	for (i = 0; i < b->n_commands; i++) {
+		h->nlmsg_seq = ++nl.seq;
+		h = (struct nlmsghdr *)((uint8_t *)h + MNL_ALIGN(h->nlmsg_len));
+	}
+}
+
 static int batch_send(struct nl_batch *b)
 {
 	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
 	ssize_t n;
 
+	batch_number(b);
 	do {
 		n = sendto(nl.fd, b->buf, b->len, MSG_DONTWAIT,
 			   (struct sockaddr *)&kernel, sizeof(kernel));
@@ -403,67 +518,97 @@ static int batch_send(struct nl_batch *b)
 	return n < 0 ? -errno : 0;
 }
 
-/* Keep the buffers of a batch that was sent for the next. */
+/* Keep the buffers of one that was sent for the next. */
 static void batch_recycle(struct nl_batch *b)
 {
-	if (nl.batch.buf || b->room > 4 * NL_BATCH_BYTES) {
-		free(b->buf);
-		free(b->commands);
+	struct nl_batch empty = { .buf = b->buf, .room = b->room, .commands = b->commands,
+				  .commands_room = b->commands_room };
+
+	if (nl.spare || b->room > 4 * NL_BATCH_BYTES) {
+		batch_free(b);
 		return;
 	}
-	b->len = 0;
-	b->n_commands = 0;
-	nl.batch = *b;
+	*b = empty;
+	nl.spare = b;
 }
 
-void nl_flush(void)
+/* Send it and hand out the results. */
+static void batch_run(struct nl_batch *b)
 {
 	struct nl_datagram *d, *tmp;
-	struct nl_batch b = nl.batch;
 	struct list replies;
 	int error;
 	size_t i;
 
-	if (!b.n_commands)
-		return;
-	memset(&nl.batch, 0, sizeof(nl.batch));
 	list_init(&replies);
 	/* The acknowledgement of the last tells that all replies are there. */
-	((struct nlmsghdr *)(b.buf + nl.msg))->nlmsg_flags |= NLM_F_ACK;
-	error = batch_send(&b);
+	nl_header(b)->nlmsg_flags |= NLM_F_ACK;
+	error = batch_send(b);
 	if (error)
 		log_err("cannot send to the kernel: %s", strerror(-error));
 	else
-		replies_collect(b.commands[b.n_commands - 1].seq, &replies);
+		replies_collect(nl.seq, &replies);
 	list_for_each_safe(d, tmp, &replies, node) {
-		reply_handle(&b, (struct nlmsghdr *)d->data);
+		reply_handle(b, (struct nlmsghdr *)d->data);
 		list_del(&d->node);
 		free(d);
 	}
 	/* Silence is success if the last acknowledgement came. */
-	if (!error && !b.commands[b.n_commands - 1].called)
+	if (!error && !b->commands[b->n_commands - 1].called)
 		error = -ENOBUFS;
-	for (i = 0; i < b.n_commands; i++)
-		command_done(&b.commands[i], error, NULL, "");
-	batch_recycle(&b);
+	for (i = 0; i < b->n_commands; i++)
+		command_done(&b->commands[i], error, NULL, "");
+}
+
+/* The next batch that may go out, taken off its queue, or NULL. */
+static struct nl_batch *batch_next(void)
+{
+	struct list *queue = nl.unfinished;
+	struct nl_batch *b;
+
+	if (!queue)
+		queue = list_empty(&nl.urgent) ? &nl.queue : &nl.urgent;
+	if (list_empty(queue))
+		return NULL;
+	b = list_first(queue, struct nl_batch, node);
+	if (b->wait > nl.committed)
+		return NULL;
+	nl.unfinished = b->more ? queue : NULL;
+	list_del(&b->node);
+	return b;
+}
+
+void nl_flush(void)
+{
+	struct nl_batch *b;
+
+	while ((b = batch_next())) {
+		batch_run(b);
+		batch_recycle(b);
+	}
+}
+
+bool nl_held(void)
+{
+	return !list_empty(&nl.queue) || !list_empty(&nl.urgent);
 }
 
 void nl_dump_start(uint8_t cmd)
 {
+	struct nl_batch b = { 0 };
 	int error;
 
-	/* Results may bring new commands, whose results count as well. */
-	while (nl_pending())
-		nl_flush();
-	nl_begin(cmd);
+	nl_flush();
+	nl.batch = &b;
+	batch_begin(cmd);
 	nl_end(NULL, NULL);
-	nl_header()->nlmsg_flags |= NLM_F_DUMP;
+	nl_header(&b)->nlmsg_flags |= NLM_F_DUMP;
+	error = batch_send(&b);
 	nl.dump_seq = nl.seq;
-	error = batch_send(&nl.batch);
 	if (error)
 		log_err("cannot send to the kernel: %s", strerror(-error));
-	nl.batch.len = 0;
-	nl.batch.n_commands = 0;
+	free(b.buf);
+	free(b.commands);
 }
 
 /* The messages of one datagram of the dump. */

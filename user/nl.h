@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The netlink socket that owns the namespace.  Commands are gathered and sent
- * in batches; the kernel executes them inside the send, so that their replies
- * are there when it returns and nothing ever waits.
+ * The netlink socket that owns the namespace.  Commands are gathered, wait for
+ * the store, and are sent in batches, in order; the kernel executes them inside
+ * the send, so that their replies are there when it returns.
  */
 #ifndef MQTTD_NL_H
 #define MQTTD_NL_H
@@ -36,10 +36,7 @@ void nl_close(void);
 /* To wait on for reading. */
 int nl_fd(void);
 
-/*
- * Begin a command; the attributes are put into it until nl_end().  A batch
- * that has grown large is sent first.
- */
+/* Begin a command; the attributes are put into it until nl_end(). */
 void nl_begin(uint8_t cmd);
 /*
  * Attributes of the command or nest begun last; the string with its NUL, and
@@ -57,10 +54,33 @@ void nl_nest_end(void);
 /* @done may be NULL: refusals are then logged. */
 void nl_end(nl_done_t done, void *arg);
 
-/* Send what was gathered and hand out the results. */
+/*
+ * Send what was gathered and need not wait for the store, and hand out the
+ * results; likewise the commands that they bring.
+ */
 void nl_flush(void);
-/* Is anything waiting for nl_flush()? */
-bool nl_pending(void);
+/* Is there anything that nl_flush() left? */
+bool nl_held(void);
+
+/* ---- order --------------------------------------------------------------- */
+
+/*
+ * Commands begun after this wait until nl_committed() of @seq, and those behind
+ * them: nothing may be seen before what it follows from is in the store.
+ */
+void nl_wait_for(uint64_t seq);
+/* The store has committed all up to @seq; call nl_flush() then. */
+void nl_committed(uint64_t seq);
+/* The results of all commands so far come before those that follow are sent. */
+void nl_fence(void);
+/*
+ * While on, commands overtake all others and do not wait for the store: those
+ * that nobody sees the effect of, and those that take the place of one that the
+ * kernel refused.
+ */
+void nl_urgent(bool on);
+/* Between the commands that are begun while on no urgent one comes. */
+void nl_together(bool on);
 
 /* Run a whole dump at once: for the start, when no other dump is open. */
 int nl_dump(uint8_t cmd, nl_dump_t each, void *arg);

@@ -19,10 +19,16 @@ struct walk {
 
 static struct ttree retained;
 static size_t retained_count;
+static uint64_t retained_clock;
 
 void retain_init(void)
 {
 	ttree_init(&retained);
+}
+
+uint64_t retain_clock(void)
+{
+	return retained_clock;
 }
 
 size_t retain_count(void)
@@ -54,6 +60,7 @@ void retain_set(struct message *m)
 	}
 	node = ttree_make(&retained, m->topic, m->topic_len);
 	node_clear(node);
+	m->retained = ++retained_clock;
 	node->data = message_get(m);
 	retained_count++;
 }
