@@ -464,8 +464,6 @@ static void conn_accept_limits(struct kmqtt_conn *conn, struct nlattr **a)
 	conn->queue_bytes = attr_u32(a[KMQTT_A_QUEUE_BYTES], QUEUE_BYTES);
 	conn->queue_count = attr_u32(a[KMQTT_A_QUEUE_COUNT], 0);
 	conn->deliver_bytes = attr_u32(a[KMQTT_A_DELIVER_BYTES], DELIVER_BYTES);
-	if (a[KMQTT_A_DELIVER_NUMBER])
-		conn->tx.last_deliver = nla_get_u64(a[KMQTT_A_DELIVER_NUMBER]);
 	if (attr_u32(a[KMQTT_A_CONN_FLAGS], 0) & KMQTT_CONN_F_DROP_SLOW)
 		set_bit(KMQTT_CB_DROP_SLOW, &conn->bits);
 	if (attr_u32(a[KMQTT_A_CONN_FLAGS], 0) & KMQTT_CONN_F_NO_SESSION)

@@ -83,7 +83,7 @@ struct kmqtt_rx {
 
 /**
  * struct kmqtt_tx - transmit state
- * @lock: guards @queue, the byte and entry counts and @last_deliver.  Process
+ * @lock: guards @queue, the byte and entry counts and the last numbers.  Process
  *	context; innermost.
  * @queue: entries (struct kmqtt_entry) from all producers, in order
  * @out: entries the worker has taken and may send; worker only
@@ -96,7 +96,9 @@ struct kmqtt_rx {
  * @full: classes of which a delivery was refused (BIT(KMQTT_TX_*)): the daemon
  *	waits for EV_WRITABLE
  * @answers: answers not yet sent
- * @last_deliver: highest number accepted by DELIVER
+ * @last_deliver: highest number accepted by DELIVER without LIVE
+ * @last_live: highest number accepted by DELIVER with LIVE: one of them may be
+ *	refused while the other is accepted
  * @pack: page the backlog of a blocked connection is packed into; worker only
  * @pack_off: used bytes of @pack
  * @progress: jiffies of the last bytes the socket took
@@ -116,6 +118,7 @@ struct kmqtt_tx {
 	u8 full;
 	u32 answers;
 	u64 last_deliver;
+	u64 last_live;
 	struct page *pack;
 	u32 pack_off;
 	unsigned long progress;

@@ -126,7 +126,9 @@ static int conn_put_state(struct sk_buff *skb, struct kmqtt_conn *conn)
 	    nla_put_u64_64bit(skb, KMQTT_A_LAST_EVENT, READ_ONCE(conn->ev.acked),
 			      KMQTT_A_PAD) ||
 	    nla_put_u64_64bit(skb, KMQTT_A_LAST_DELIVER,
-			      READ_ONCE(conn->tx.last_deliver), KMQTT_A_PAD))
+			      READ_ONCE(conn->tx.last_deliver), KMQTT_A_PAD) ||
+	    nla_put_u64_64bit(skb, KMQTT_A_LAST_LIVE,
+			      READ_ONCE(conn->tx.last_live), KMQTT_A_PAD))
 		return -EMSGSIZE;
 	return put_text(skb, KMQTT_A_PEER, &conn->peer) ?:
 	       put_text(skb, KMQTT_A_TLS_INFO, &conn->tls_info) ?:

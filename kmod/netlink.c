@@ -1349,7 +1349,6 @@ static const struct nla_policy kmqtt_policy[KMQTT_A_MAX + 1] = {
 					       KMQTT_CONN_F_RELEASE |
 					       KMQTT_CONN_F_DROP_SLOW |
 					       KMQTT_CONN_F_NO_SESSION),
-	[KMQTT_A_DELIVER_NUMBER] = { .type = NLA_U64 },
 	[KMQTT_A_ACK_EVENT] = { .type = NLA_U64 },
 	[KMQTT_A_ACK_FLAGS] = NLA_POLICY_MASK(NLA_U32, KMQTT_ACK_F_SETTLED |
 					      KMQTT_ACK_F_VOLATILE),

@@ -395,11 +395,13 @@ static int tx_msg_admit(struct kmqtt_conn *conn, struct kmqtt_entry *e,
 			const struct kmqtt_tx_opts *opts)
 {
 	struct kmqtt_tx *tx = &conn->tx;
+	u64 *last;
 
 	lockdep_assert_held(&tx->lock);
 	if (READ_ONCE(conn->state) == KMQTT_STATE_CLOSED)
 		return KMQTT_DEST_GONE;
-	if (opts->number && opts->number <= tx->last_deliver)
+	last = opts->class == KMQTT_TX_LIVE ? &tx->last_live : &tx->last_deliver;
+	if (opts->number && opts->number <= *last)
 		return KMQTT_DEST_ACCEPTED;
 	if (opts->class == KMQTT_TX_ROUTED) {
 		if (!tx_routed_room(conn, e->cost)) {
@@ -410,7 +412,7 @@ static int tx_msg_admit(struct kmqtt_conn *conn, struct kmqtt_entry *e,
 		return KMQTT_DEST_FULL;
 	}
 	if (opts->number)
-		tx->last_deliver = opts->number;
+		*last = opts->number;
 	tx_add(conn, e);
 	return -1;
 }

@@ -51,7 +51,7 @@
  *	A_USERNAME, A_MOUNT_POINT, A_MAX_QOS, A_RETAIN_AVAILABLE, A_KEEPALIVE,
  *	A_MAX_PACKET_IN, A_MAX_PACKET_OUT, A_ALIAS_MAX_IN, A_ALIAS_MAX_OUT,
  *	A_RECEIVE_MAX, A_QUEUE_BYTES, A_QUEUE_COUNT, A_DELIVER_BYTES, A_ACL,
- *	A_COOKIE, A_WILL, A_CONN_FLAGS, A_DELIVER_NUMBER, A_ACK_FLAGS.
+ *	A_COOKIE, A_WILL, A_CONN_FLAGS, A_ACK_FLAGS.
  * @KMQTT_CMD_CONN_CLOSE: [owner; without owner anybody admitted] Close
  *	A_CONN.  Optional A_ACK_EVENT, A_ANSWER (last packet: CONNACK or
  *	DISCONNECT), A_CAUSE (reported in the close event, default
@@ -61,7 +61,7 @@
  *	A_CONN: opens the gate and clears HELD of its routes.
  * @KMQTT_CMD_CONN_GET: do: one connection (A_CONN); dump: all.  Reply: the
  *	attributes of CONN_ACCEPT, A_CONN, A_STATE, A_LAST_EVENT (acknowledged),
- *	A_LAST_DELIVER, A_CONN_FLAGS (VOLATILE, GATE_SHUT ...), A_CONN_STATS.
+ *	A_LAST_DELIVER, A_LAST_LIVE, A_CONN_FLAGS (VOLATILE, GATE_SHUT ...), A_CONN_STATS.
  *	In the owner's dump messages with A_CONN and A_WILL follow, each with
  *	a piece of the will.
  * @KMQTT_CMD_ROUTE_ADD: [owner] A_FILTER goes to A_CONN (0 = the daemon).
@@ -173,8 +173,8 @@ enum kmqtt_cmd {
  * @KMQTT_A_CONN_FLAGS: u32, KMQTT_CONN_F_* bits
  * @KMQTT_A_STATE: u8, enum kmqtt_conn_state
  * @KMQTT_A_LAST_EVENT: u64, number of the last acknowledged event
- * @KMQTT_A_LAST_DELIVER: u64, highest A_DEST_NUMBER accepted
- * @KMQTT_A_DELIVER_NUMBER: u64, ignored numbers start at or below it
+ * @KMQTT_A_LAST_DELIVER: u64, highest AD_NUMBER accepted without DEST_F_LIVE
+ * @KMQTT_A_LAST_LIVE: u64, highest AD_NUMBER accepted with DEST_F_LIVE
  * @KMQTT_A_CONN_STATS: nest of KMQTT_CS_*
  * @KMQTT_A_ACK_EVENT: u64, acknowledges all events of A_CONN up to it
  * @KMQTT_A_ACK_FLAGS: u32, KMQTT_ACK_F_* bits
@@ -241,7 +241,7 @@ enum kmqtt_attr {
 	KMQTT_A_STATE,
 	KMQTT_A_LAST_EVENT,
 	KMQTT_A_LAST_DELIVER,
-	KMQTT_A_DELIVER_NUMBER,
+	KMQTT_A_LAST_LIVE,
 	KMQTT_A_CONN_STATS,
 	KMQTT_A_ACK_EVENT,
 	KMQTT_A_ACK_FLAGS,

@@ -186,6 +186,7 @@ cJSON *conn_json(struct nlattr **attrs)
 	add_number(obj, "acl", attrs[KMQTT_A_ACL]);
 	add_number(obj, "last_event", attrs[KMQTT_A_LAST_EVENT]);
 	add_number(obj, "last_deliver", attrs[KMQTT_A_LAST_DELIVER]);
+	add_number(obj, "last_live", attrs[KMQTT_A_LAST_LIVE]);
 	add_flags(obj, "flags", nl_u32(attrs[KMQTT_A_CONN_FLAGS]), flags,
 		  ARRAY_SIZE(flags));
 	add_stats(obj, attrs[KMQTT_A_CONN_STATS]);
