@@ -70,6 +70,11 @@ static void test_defaults(void **state)
 	assert_int_equal(conf->listeners[0].receive_buffer, 262144);
 	assert_int_equal(conf->listeners[0].send_buffer, 262144);
 	assert_false(conf->listeners[0].disconnect_slow);
+	assert_true(conf->persistence);
+	assert_string_equal(conf->persistence_file, "mqttd.db");
+	assert_string_equal(conf->persistence_location, "/var/lib/mqttd");
+	assert_int_equal(conf->persistence_sync, STORE_SYNC_ALWAYS);
+	assert_int_equal(conf->persistence_sync_interval, 1);
 	assert_int_equal(conf->max_inflight_messages, 20);
 	assert_int_equal(conf->max_queued_messages, 1000);
 	assert_int_equal(conf->max_keepalive, 65535);
@@ -305,7 +310,7 @@ static void test_unknown_and_unsupported(void **state)
 	static const char * const unsupported[] = {
 		"acl_file", "cafile", "certfile", "connection", "bridge_cafile",
 		"plugin", "auth_plugin", "auth_opt_x", "plugin_opt_y", "psk_file",
-		"persistence_location", "tls_version", "topic", "http_dir",
+		"autosave_interval", "tls_version", "topic", "http_dir",
 	};
 	char text[64];
 	size_t i;
@@ -319,6 +324,27 @@ static void test_unknown_and_unsupported(void **state)
 	bad("listener 0 /run/x.sock\n", 1, "unix socket is not supported");
 }
 
+static void test_persistence(void **state)
+{
+	struct conf *conf = good("persistence false\n"
+				 "persistence_file x.db\n"
+				 "persistence_location /tmp/\n"
+				 "persistence_sync interval\n"
+				 "persistence_sync_interval 5\n");
+
+	assert_false(conf->persistence);
+	assert_string_equal(conf->persistence_file, "x.db");
+	assert_string_equal(conf->persistence_location, "/tmp/");
+	assert_int_equal(conf->persistence_sync, STORE_SYNC_INTERVAL);
+	assert_int_equal(conf->persistence_sync_interval, 5);
+	conf_free(conf);
+	conf = good("persistence_sync off\n");
+	assert_int_equal(conf->persistence_sync, STORE_SYNC_OFF);
+	conf_free(conf);
+	bad("persistence_sync sometimes\n", 1, "\"always\", \"interval\" or \"off\", not");
+	bad("persistence_sync_interval 0\n", 1, "persistence_sync_interval");
+}
+
 /* What mqttd does anyway may be asked for. */
 static void test_only(void **state)
 {
@@ -328,7 +354,6 @@ static void test_only(void **state)
 		{ "check_retain_source", "false", "true" },
 		{ "max_inflight_bytes", "0", "100" },
 		{ "message_size_limit", "0", "100" },
-		{ "persistence", "false", "true" },
 		{ "protocol", "mqtt", "websockets" },
 		{ "queue_qos0_messages", "false", "true" },
 		{ "user", "root", "mosquitto" },
@@ -366,8 +391,6 @@ static void test_debian(void **state)
 		"\n"
 		"include_dir /nonexistent\n";
 
-	bad(text, 5, "persistence true is not supported (sessions");
-	bad(text, 6, "\"persistence_location\" of Mosquitto is not supported; remove the line");
 	bad(text, 10, "cannot read the directory /nonexistent");
 }
 
@@ -539,6 +562,7 @@ int main(void)
 		cmocka_unit_test(test_booleans),
 		cmocka_unit_test(test_log),
 		cmocka_unit_test(test_unknown_and_unsupported),
+		cmocka_unit_test(test_persistence),
 		cmocka_unit_test(test_only),
 		cmocka_unit_test(test_debian),
 		cmocka_unit_test(test_listener_errors),

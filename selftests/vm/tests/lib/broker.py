@@ -72,15 +72,21 @@ def only_kmqtt():
 
 
 class Broker:
-    """A running broker with the configuration @conf after the usual lines."""
+    """A running broker with the configuration @conf after the usual lines.
 
-    def __init__(self, conf="", base=CONF, port=wire.PORT, netns=None):
+    With @durable its store is in a folder that lasts as long as this object.
+    """
+
+    def __init__(self, conf="", base=CONF, port=wire.PORT, netns=None, durable=False):
         self.port = port
         self.netns = netns
         self.dir = tempfile.mkdtemp(prefix="kmqtt-")
         os.chmod(self.dir, 0o755)
         self.conf = os.path.join(self.dir, "broker.conf")
         text = (base % port if "%d" in base else base) + conf
+        if durable:
+            text = text.replace("persistence false\n", "persistence true\n"
+                                "persistence_location %s/\n" % self.dir)
         with open(self.conf, "w", encoding="utf-8") as f:
             f.write(text + ("user root\n" if MOSQUITTO else ""))
         self.process = None
