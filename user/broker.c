@@ -11,6 +11,7 @@
 
 #include "broker.h"
 #include "client.h"
+#include "clock.h"
 #include "conf.h"
 #include "event.h"
 #include "inflight.h"
@@ -19,6 +20,7 @@
 #include "mem.h"
 #include "nl.h"
 #include "packet.h"
+#include "persist.h"
 #include "pool.h"
 #include "readopt.h"
 #include "retain.h"
@@ -35,7 +37,7 @@ static uint64_t broker_started_at;
 struct bind_result {
 	int error;
 	uint32_t version;
-	uint32_t conns;
+	uint64_t instance;
 };
 
 static void bind_done(void *arg, int error, const struct nlmsghdr *reply,
@@ -57,10 +59,11 @@ static void bind_done(void *arg, int error, const struct nlmsghdr *reply,
 		return;
 	nl_attrs(reply, tb, KMQTT_A_MAX);
 	r->version = nl_u32(tb[KMQTT_A_VERSION]);
-	r->conns = nl_u32(tb[KMQTT_A_CONN_COUNT]);
+	r->instance = nl_u64(tb[KMQTT_A_INSTANCE]);
 }
 
-static int broker_bind(void)
+/* @instance: of the module. */
+static int broker_bind(uint64_t *instance)
 {
 	struct bind_result r = { .error = -EIO };
 	int error = nl_open();
@@ -83,6 +86,7 @@ static int broker_bind(void)
 	}
 	if (r.error)
 		nl_close();
+	*instance = r.instance;
 	return r.error;
 }
 
@@ -104,8 +108,44 @@ static void params_apply(void)
 	mem_limit(conf_get()->memory_limit);
 }
 
+/* What the store has, and what the kernel has. */
+static int broker_load(struct event_base *base, uint64_t instance)
+{
+	int error;
+
+	error = persist_open(instance, false);
+	if (!error)
+		error = persist_start(base);
+	if (error)
+		return error;
+	error = readopt();
+	if (error) {
+		log_err("cannot take over from the kernel: %s", strerror(-error));
+		return error;
+	}
+	sessions_loaded();
+	return 0;
+}
+
+int broker_load_only(void)
+{
+	uint64_t begin = clock_ms();
+	int error;
+
+	rib_init();
+	retain_init();
+	error = persist_open(0, true);
+	if (!error)
+		log_notice("loaded %zu sessions, %zu subscriptions, %zu retained messages in %.3f s",
+			   session_count(), rib_count(), retain_count(),
+			   (double)(clock_ms() - begin) / 1000);
+	broker_free();
+	return error;
+}
+
 int broker_start(struct event_base *base)
 {
+	uint64_t instance;
 	int error;
 
 	rib_init();
@@ -114,20 +154,17 @@ int broker_start(struct event_base *base)
 	clients_init(base);
 	stop_init(base);
 	broker_started_at = (uint64_t)time(NULL);
-	error = broker_bind();
+	error = broker_bind(&instance);
 	if (error)
 		return error;
 	params_apply();
 	error = pool_start(base);
 	if (!error)
-		error = readopt();
+		error = broker_load(base, instance);
 	if (!error)
 		error = event_start(base);
-	if (error) {
-		log_err("cannot take over from the kernel: %s", strerror(-error));
-		broker_free();
+	if (error)
 		return error;
-	}
 	event_pull();
 	event_settle();
 	sys_start(base);
@@ -156,6 +193,7 @@ void broker_free(void)
 	sys_stop();
 	event_stop();
 	pool_stop();
+	persist_close();
 	clients_free();
 	sessions_free();
 	rib_free();
@@ -395,8 +433,10 @@ int broker_client_kick(const char *client_id, bool clean_session)
 
 	if (!s)
 		return -ENOENT;
-	if (clean_session)
+	if (clean_session) {
 		s->expiry = 0;
+		session_store(s);
+	}
 	if (s->client) {
 		if (s->client->state == CLIENT_OPEN)
 			client_close(s->client, 0, KMQTT_CLOSE_DAEMON,

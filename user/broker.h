@@ -22,6 +22,12 @@
 int broker_start(struct event_base *base);
 
 /*
+ * Load the store, tell the log what is in it and how long that took, and forget
+ * it; the kernel is not asked.  0 or -errno.
+ */
+int broker_load_only(void);
+
+/*
  * Hand a connected TCP socket of listener number @listener to the kernel.
  * @peer may be NULL.  The caller must have taken @fd out of its event loop
  * before and closes it afterwards, whatever is returned.  Returns 0 or -errno

@@ -92,6 +92,7 @@ struct client_unsub {
  * @connected_at: wall clock, seconds
  * @session_expiry: as asked for in CONNECT
  * @adopted: accepted by an earlier daemon
+ * @from_store: likewise, and its session was in the store
  * @full: the kernel refused a delivery; EV_WRITABLE will come
  * @live_full: likewise one that was LIVE; retained and queued ones may go on
  * @retry: it will not: try again after a while
@@ -126,6 +127,7 @@ struct client {
 	uint16_t receive_max;
 	uint16_t unreleased;
 	bool adopted;
+	bool from_store;
 	bool full;
 	bool live_full;
 	bool retry;

@@ -256,6 +256,23 @@ static void parse_include_dir(struct conf_parser *p,
 		conf_include_dir(p, value);
 }
 
+static void parse_sync(struct conf_parser *p, const struct conf_option *opt, char *value)
+{
+	static const struct word words[] = {
+		{ "always", STORE_SYNC_ALWAYS },
+		{ "interval", STORE_SYNC_INTERVAL },
+		{ "off", STORE_SYNC_OFF },
+	};
+	const struct word *w = word_find(words, ARRAY_SIZE(words), value);
+
+	if (w)
+		p->conf->persistence_sync = w->bits;
+	else
+		conf_problem(p,
+			     "persistence_sync is \"always\", \"interval\" or \"off\", not \"%s\"",
+			     value);
+}
+
 /* A number and a unit: 14d. */
 static void parse_expiration(struct conf_parser *p,
 			     const struct conf_option *opt, char *value)
@@ -356,8 +373,11 @@ const struct conf_option conf_options[] = {
 	/* The daemon. */
 	GLOBAL(control_socket, CONF_STRING),
 	PARSE(include_dir, CONF_GLOBAL, parse_include_dir),
-	ONLY(persistence, CONF_GLOBAL, "false",
-	     "sessions and retained messages are in memory only"),
+	GLOBAL(persistence, CONF_BOOL),
+	GLOBAL(persistence_file, CONF_STRING),
+	GLOBAL(persistence_location, CONF_STRING),
+	PARSE(persistence_sync, CONF_GLOBAL, parse_sync),
+	GLOBAL(persistence_sync_interval, CONF_U32, .min = 1, .max = 3600),
 	GLOBAL(pid_file, CONF_STRING),
 	ONLY(user, CONF_GLOBAL, "root", "the module serves nobody else"),
 
@@ -409,8 +429,6 @@ const struct conf_option conf_options[] = {
 	UNSUPPORTED("notifications"),
 	UNSUPPORTED("notifications_local_only"),
 	UNSUPPORTED("password"),
-	UNSUPPORTED("persistence_file"),
-	UNSUPPORTED("persistence_location"),
 	UNSUPPORTED("plugin"),
 	UNSUPPORTED("psk_file"),
 	UNSUPPORTED("psk_hint"),

@@ -15,6 +15,9 @@
 #include "conf-table.h"
 #include "mem.h"
 
+#ifndef MQTTD_STATE
+#define MQTTD_STATE	"/var/lib/mqttd"
+#endif
 #ifndef MQTTD_CONTROL
 #define MQTTD_CONTROL	"/run/mqttd/control.sock"
 #endif
@@ -319,6 +322,10 @@ static struct conf *conf_new(const char *path)
 	conf->log.facility = -1;
 	conf->log.timestamp = true;
 	conf->control_socket = dup_string(MQTTD_CONTROL);
+	conf->persistence = true;
+	conf->persistence_file = dup_string("mqttd.db");
+	conf->persistence_location = dup_string(MQTTD_STATE);
+	conf->persistence_sync_interval = 1;
 	return conf;
 }
 
@@ -428,6 +435,8 @@ void conf_free(struct conf *conf)
 	free(conf->log.timestamp_format);
 	free(conf->pid_file);
 	free(conf->control_socket);
+	free(conf->persistence_file);
+	free(conf->persistence_location);
 	free(conf);
 }
 
@@ -503,6 +512,14 @@ void conf_keep_fixed(struct conf *next)
 	keep_string("pid_file", &next->pid_file, conf_now->pid_file);
 	keep_string("control_socket", &next->control_socket,
 		    conf_now->control_socket);
+	keep_string("persistence_file", &next->persistence_file,
+		    conf_now->persistence_file);
+	keep_string("persistence_location", &next->persistence_location,
+		    conf_now->persistence_location);
+	if (next->persistence != conf_now->persistence ||
+	    next->persistence_sync != conf_now->persistence_sync ||
+	    next->persistence_sync_interval != conf_now->persistence_sync_interval)
+		log_warning("persistence: the change takes effect when mqttd is restarted");
 	if (same_sockets(next, conf_now))
 		return;
 	log_warning("listener: changes of ports and addresses take effect when mqttd is restarted");

@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "log.h"
+#include "store.h"
 
 #define CONF_LISTENERS_MAX	64
 #define CONF_BUFFER_MIN		4096
@@ -105,6 +106,11 @@ struct conf {
 	struct log_settings log;
 	char *pid_file;
 	char *control_socket;
+	bool persistence;
+	char *persistence_file;
+	char *persistence_location;
+	enum store_sync persistence_sync;
+	uint32_t persistence_sync_interval;	/* seconds */
 
 	unsigned int n_listeners;
 	struct conf_listener listeners[CONF_LISTENERS_MAX];

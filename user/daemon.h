@@ -20,12 +20,14 @@
  * @port: -p, or 0
  * @detach: -d
  * @verbose: -v
+ * @load_only: --load-only
  */
 struct daemon_options {
 	const char *conf_path;
 	uint16_t port;
 	bool detach;
 	bool verbose;
+	bool load_only;
 };
 
 /**

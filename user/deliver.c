@@ -130,6 +130,8 @@ static void put_dest(const struct delivery *d)
 	nl_nest_begin(KMQTT_A_DEST);
 	nl_put_u64(KMQTT_AD_CONN, d->conn);
 	nl_put_u8(KMQTT_AD_QOS, d->out ? d->out->qos : 0);
+	if (d->out && d->out->number)
+		nl_put_u64(KMQTT_AD_NUMBER, d->out->number);
 	if (d->out && d->out->packet_id)
 		nl_put_u16(KMQTT_AD_PACKET_ID, d->out->packet_id);
 	if (d->flags)
@@ -277,7 +279,7 @@ void deliver_outgoing(struct outgoing *out)
 		d.flags |= KMQTT_DEST_F_RETAIN;
 	if (out->live)
 		d.flags |= KMQTT_DEST_F_LIVE;
-	if (out->qos) {
+	if (out->qos && !out->session->stored) {
 		d.flags |= KMQTT_DEST_F_VOLATILE;
 		out->session->client->is_volatile = true;
 	}

@@ -5,6 +5,7 @@
 #ifndef MQTTD_DELIVER_H
 #define MQTTD_DELIVER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,6 +16,7 @@ struct outgoing;
  * struct answer - what acknowledges an event
  * @conn: whose event
  * @event: its number, 0 = none
+ * @marked: what follows from it is in the store: an earlier daemon saw to it
  * @flags: KMQTT_ACK_F_*
  * @packet: packets for @conn, or NULL
  * @len: their length
@@ -22,6 +24,7 @@ struct outgoing;
 struct answer {
 	uint64_t conn;
 	uint64_t event;
+	bool marked;
 	uint32_t flags;
 	const uint8_t *packet;
 	size_t len;

@@ -12,6 +12,7 @@
 #include "log.h"
 #include "mem.h"
 #include "nl.h"
+#include "persist.h"
 #include "stop.h"
 
 /* Datagrams in one turn of the loop, so that listeners get theirs. */
@@ -44,6 +45,7 @@ static void event_head(struct kevent *e, const struct nlattr *const *tb)
 	e->conn = nl_u64(tb[KMQTT_AE_CONN]);
 	e->number = nl_u64(tb[KMQTT_AE_NUMBER]);
 	e->replay = nl_u32(tb[KMQTT_AE_FLAGS]) & KMQTT_EV_F_REPLAY;
+	e->marked = e->replay && persist_marked(e->conn, e->number);
 	e->cause = nl_u8(tb[KMQTT_AE_CAUSE]);
 	e->reason = nl_u8(tb[KMQTT_AE_REASON]);
 	e->token = nl_u64(tb[KMQTT_AE_TOKEN]);
@@ -130,6 +132,8 @@ void event_settle(void)
 	do {
 		nl_flush();
 	} while (client_gates_release());
+	if (!nl_held())
+		persist_settled();
 	if (nl_backlog() && ev.read)
 		event_active(ev.read, EV_READ, 0);
 }

@@ -17,6 +17,7 @@
  * @conn: connection
  * @number: to acknowledge
  * @replay: may have been handled by an earlier daemon
+ * @marked: was, and is in the store
  * @cause: enum kmqtt_close_cause
  * @reason: reason code of a close
  * @data: packet
@@ -30,6 +31,7 @@ struct kevent {
 	uint64_t conn;
 	uint64_t number;
 	bool replay;
+	bool marked;
 	uint8_t cause;
 	uint8_t reason;
 	uint8_t *data;

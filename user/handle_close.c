@@ -14,6 +14,7 @@
 #include "log.h"
 #include "mem.h"
 #include "nl.h"
+#include "persist.h"
 #include "session.h"
 #include "will.h"
 
@@ -99,7 +100,7 @@ static void acknowledge(const struct kevent *e)
 /* The session goes on without it; the will now or later. */
 static void close_session(struct client *c, const struct kevent *e)
 {
-	struct answer a = { .conn = e->conn, .event = e->number };
+	struct answer a = { .conn = e->conn, .event = e->number, .marked = e->marked };
 	struct session *s = c->session;
 	struct will *will = take_will(c, e), *later = NULL;
 
@@ -133,6 +134,7 @@ void handle_close(const struct kevent *e)
 		close_session(c, e);
 	else
 		acknowledge(e);
+	persist_forget(c->conn);
 	client_free(c);
 	if (id)
 		client_wake(id);

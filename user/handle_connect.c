@@ -12,6 +12,7 @@
 #include "client.h"
 #include "conf.h"
 #include "cookie.h"
+#include "deliver.h"
 #include "event.h"
 #include "handle.h"
 #include "inflight.h"
@@ -22,6 +23,7 @@
 #include "nl.h"
 #include "packet.h"
 #include "password.h"
+#include "persist.h"
 #include "rib.h"
 #include "route.h"
 #include "session.h"
@@ -474,7 +476,7 @@ static void send_accept(const struct attempt *a, bool present)
 	put_limits(a);
 	put_will(c);
 	/* It goes on with what would be lost with us. */
-	if (!inflight_settled(c->session)) {
+	if (!c->session->stored && !inflight_settled(c->session)) {
 		nl_put_u32(KMQTT_A_ACK_FLAGS, KMQTT_ACK_F_VOLATILE);
 		c->is_volatile = true;
 	}
@@ -497,6 +499,7 @@ static void resume(struct client *c)
 	list_for_each(sub, &c->session->subs, by_session)
 		route_add(c->conn, sub, 0, NULL, NULL);
 	client_gate_shut(c);
+	inflight_resume(c->session);
 	inflight_pump(c->session);
 }
 
@@ -510,7 +513,8 @@ static void accept_client(struct attempt *a)
 		session_free(s);
 		s = NULL;
 	}
-	present = s;
+	/* An earlier daemon made it, but nobody was told. */
+	present = s && !persist_marked(c->conn, a->event);
 	if (!s)
 		s = session_new(a->id);
 	client_name(c, a->id);
@@ -524,9 +528,12 @@ static void accept_client(struct attempt *a)
 	c->receive_max = our_receive_max();
 	c->session_expiry = a->p.session_expiry;
 	c->connected_at = (uint64_t)time(NULL);
+	s->protocol = a->p.level;
 	s->expiry = choose_expiry(&a->p);
 	s->window = choose_window(&a->p);
 	session_online(s, c);
+	if (!present && s->stored)
+		persist_mark(&(struct answer){ .conn = c->conn, .event = a->event });
 	send_accept(a, present);
 	if (present)
 		resume(c);

@@ -11,6 +11,7 @@
 #include "mem.h"
 #include "message.h"
 #include "packet.h"
+#include "persist.h"
 #include "publish.h"
 #include "session.h"
 #include "sys.h"
@@ -76,17 +77,22 @@ static void publish_acked(const struct packet *p, const struct kmqtt_publish *pu
 {
 	struct session *s = p->c->session;
 	uint8_t buf[PACKET_ACK_MAX], reason = 0;
-	struct answer a = { .conn = p->c->conn, .event = p->ev->number, .packet = buf };
+	struct answer a = {
+		.conn = p->c->conn,
+		.event = p->ev->number,
+		.marked = p->ev->marked,
+		.packet = buf,
+	};
 	struct rib_dests dests = { 0 };
 
-	if (pub->qos == 2 && session_inbound_has(s, pub->packet_id)) {
+	if (pub->qos == 2 && !a.marked && session_inbound_has(s, pub->packet_id)) {
 		a.len = packet_ack_put(buf, KMQTT_PUBREC, p->c->protocol,
 				       pub->packet_id, 0);
 		deliver_answer(&a);
 		return;
 	}
 	/* Only 5.0 was told (3.3.4).  QoS 1 is answered as soon as it is read. */
-	if (pub->qos == 2 && p->c->protocol == KMQTT_V5) {
+	if (pub->qos == 2 && !a.marked && p->c->protocol == KMQTT_V5) {
 		if (p->c->unreleased >= p->c->receive_max) {
 			client_fault(p->c, p->ev->number, KMQTT_RC_RECEIVE_MAX_EXCEEDED);
 			return;
@@ -96,8 +102,11 @@ static void publish_acked(const struct packet *p, const struct kmqtt_publish *pu
 	publish_match(m, s, &dests);
 	if (pub->qos == 1 && !dests.n)
 		reason = KMQTT_RC_NO_MATCHING_SUBSCRIBERS;
-	if (pub->qos == 2)
+	if (pub->qos == 2 && !a.marked) {
 		session_inbound_add(s, pub->packet_id);
+		if (s->stored)
+			persist_mark(&a);
+	}
 	a.len = packet_ack_put(buf, pub->qos == 1 ? KMQTT_PUBACK : KMQTT_PUBREC,
 			       p->c->protocol, pub->packet_id, reason);
 	publish_send(m, &dests, &a);

@@ -232,6 +232,7 @@ static void subscribe_one(const struct packet *p, const struct packet_filters *f
 	/* Asked of an earlier daemon, it was not answered: it counts as new. */
 	if (p->ev->replay)
 		w->existed = false;
+	rib_store(w->sub);
 	w->of->refs++;
 	w->of->remaining++;
 	route_add(p->c->conn, w->sub, KMQTT_ROUTE_F_HOLD, route_added, w);

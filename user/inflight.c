@@ -17,6 +17,7 @@
 #include "retain.h"
 #include "rib.h"
 #include "session.h"
+#include "store.h"
 
 /* How often a session may be owed what the retained store has. */
 #define RETAINED_COPIES	8
@@ -83,6 +84,40 @@ static struct outgoing *outgoing_new(struct session *s, struct message *m, uint8
 	return out;
 }
 
+/* Bring the store up to date with it. */
+static void outgoing_store(struct outgoing *out)
+{
+	struct session *s = out->session;
+	struct store_outgoing row = {
+		.pos = out->pos,
+		.number = out->number,
+		.msg = out->msg,
+		.state = out->state,
+		.qos = out->qos,
+		.packet_id = out->packet_id,
+		.retain = out->retain,
+		.n_subids = out->n_subids,
+		.subids = out->subids,
+	};
+
+	if (!s->stored || !out->qos)
+		return;
+	if (out->pos) {
+		store_outgoing_state(s->id, &row);
+		return;
+	}
+	out->pos = ++s->pos;
+	row.pos = out->pos;
+	store_outgoing_put(s->id, &row);
+}
+
+/* Live ones are odd: the kernel may refuse them and take others, or the reverse. */
+static void outgoing_number(struct outgoing *out)
+{
+	if (out->session->stored && out->qos)
+		out->number = ++out->session->number << 1 | out->live;
+}
+
 static bool window_open(const struct session *s)
 {
 	return s->n_inflight < s->window;
@@ -128,6 +163,8 @@ static void outgoing_unlink(struct outgoing *out)
 	struct session *s = out->session;
 
 	list_del(&out->node);
+	if (out->pos && s->stored)
+		store_outgoing_delete(s->id, out->pos);
 	if (out->state == OUT_QUEUED && out->qos) {
 		s->n_queue--;
 		s->queue_bytes -= message_size(out->msg);
@@ -183,6 +220,69 @@ void inflight_offline(struct session *s)
 		out->live = false;
 }
 
+/*
+ * On a new connection they are put in flight anew: the kernel has accepted
+ * nothing there.
+ */
+void inflight_resume(struct session *s)
+{
+	struct outgoing *out;
+
+	list_for_each(out, &s->inflight, node) {
+		outgoing_number(out);
+		outgoing_store(out);
+	}
+}
+
+void inflight_load(struct session *s, const struct store_outgoing *row)
+{
+	struct outgoing *out = outgoing_new(s, row->msg, row->qos, row->subids,
+					    row->n_subids);
+
+	out->pos = row->pos;
+	out->number = row->number;
+	out->retain = row->retain;
+	out->state = row->state;
+	if (s->pos < row->pos)
+		s->pos = row->pos;
+	if (s->number < row->number >> 1)
+		s->number = row->number >> 1;
+	if (row->state == OUT_QUEUED) {
+		s->n_queue++;
+		s->queue_bytes += message_size(out->msg);
+		list_add_tail(&out->node, &s->queue);
+		return;
+	}
+	out->packet_id = row->packet_id;
+	id_add(out);
+	out->dup = row->state == OUT_PUBLISH;
+	s->n_owed++;
+	list_add_tail(&out->node, &s->inflight);
+	outgoing_ready(out);
+}
+
+void inflight_adopt(struct session *s, uint64_t last, uint64_t last_live, bool gate_shut)
+{
+	struct outgoing *out;
+
+	if (s->number < last >> 1)
+		s->number = last >> 1;
+	if (s->number < last_live >> 1)
+		s->number = last_live >> 1;
+	list_for_each(out, &s->inflight, node) {
+		if (out->number & 1) {
+			s->n_owed--;
+			out->live = true;
+			outgoing_ready(out);
+		}
+		if (out->number <= (out->live ? last_live : last))
+			outgoing_settle(out);
+	}
+	/* Those that were queued before the connection pass its gate. */
+	list_for_each(out, &s->queue, node)
+		out->live = !gate_shut;
+}
+
 static struct outgoing *find_id(const struct session *s, uint16_t packet_id)
 {
 	struct map_entry *e = map_first(&s->by_id, packet_id);
@@ -215,6 +315,8 @@ static void outgoing_start(struct outgoing *out)
 	if (!out->live)
 		s->n_owed++;
 	list_add_tail(&out->node, &s->inflight);
+	outgoing_number(out);
+	outgoing_store(out);
 }
 
 static void outgoing_queue(struct outgoing *out, struct list *list)
@@ -225,6 +327,8 @@ static void outgoing_queue(struct outgoing *out, struct list *list)
 	if (out->qos) {
 		s->n_queue++;
 		s->queue_bytes += message_size(out->msg);
+		if (list == &s->queue)
+			outgoing_store(out);
 	} else {
 		s->n_retained++;
 	}
@@ -247,7 +351,7 @@ static bool queue_has_room(const struct session *s, const struct message *m)
 /* What waits here would be lost with us, and the kernel must know. */
 static void owe(struct client *c)
 {
-	if (!c || c->is_volatile)
+	if (!c || c->is_volatile || c->session->stored)
 		return;
 	c->is_volatile = true;
 	deliver_volatile(c->conn);
@@ -433,6 +537,7 @@ enum ack_match inflight_pubrec(struct session *s, uint16_t packet_id, bool refus
 	/* The answer is its PUBREL, should that have been due again. */
 	outgoing_settle(out);
 	out->state = OUT_RELEASED;
+	outgoing_store(out);
 	return ACK_FITS;
 }
 

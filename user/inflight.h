@@ -36,6 +36,9 @@ enum outgoing_state {
  * @node: in a list of @session
  * @by_id: in its table, if @packet_id is not 0
  * @ready: in its list of those that are to be given to the kernel
+ * @pos: its place in the store, 0 = it is not there
+ * @number: of its DELIVER if it is stored: ascending among those with @live and
+ *	among those without
  * @refs: references
  * @session: whose, or NULL
  * @msg: the message
@@ -55,6 +58,8 @@ struct outgoing {
 	struct list node;
 	struct map_entry by_id;
 	struct list ready;
+	uint64_t pos;
+	uint64_t number;
 	unsigned int refs;
 	struct session *session;
 	struct message *msg;
@@ -71,8 +76,20 @@ struct outgoing {
 	uint32_t subids[];
 };
 
+struct client;
+struct store_outgoing;
+
 /* Empty lists. */
 void inflight_init(struct session *s);
+/* One that was stored; they come in their order. */
+void inflight_load(struct session *s, const struct store_outgoing *row);
+/*
+ * The connection goes on under a new daemon: it has what is numbered up to
+ * @last, those that were live up to @last_live.
+ */
+void inflight_adopt(struct session *s, uint64_t last, uint64_t last_live, bool gate_shut);
+/* There is a new connection, to which inflight_pump() will send what is unfinished. */
+void inflight_resume(struct session *s);
 /* Forget all messages on their way to @s. */
 void inflight_drop(struct session *s);
 /* The connection is gone: what was sent is to be sent again. */

@@ -28,6 +28,7 @@ enum {
 static const char help[] =
 	"Usage: mqttd [-c FILE] [-d] [-v] [-p PORT]\n"
 	"       mqttd --test-config FILE\n"
+	"       mqttd [-c FILE] --load-only\n"
 	"\n"
 	"The control plane of kmqtt, the MQTT broker in the kernel.\n"
 	"\n"
@@ -37,6 +38,7 @@ static const char help[] =
 	"  -p, --port PORT         port of the default listener (1883), which is\n"
 	"                          open to this machine only\n"
 	"      --test-config FILE  report what is wrong with FILE and exit\n"
+	"      --load-only         load the store, tell what is in it and exit\n"
 	"      --version           print the version and exit\n"
 	"  -h, --help              print this and exit\n"
 	"\n"
@@ -75,6 +77,7 @@ static int parse_args(int argc, char **argv, struct daemon_options *opts)
 		{ "verbose", no_argument, NULL, 'v' },
 		{ "port", required_argument, NULL, 'p' },
 		{ "test-config", required_argument, NULL, 't' },
+		{ "load-only", no_argument, NULL, 'l' },
 		{ "version", no_argument, NULL, 'V' },
 		{ "help", no_argument, NULL, 'h' },
 		{ }
@@ -100,6 +103,9 @@ static int parse_args(int argc, char **argv, struct daemon_options *opts)
 			break;
 		case 't':
 			return test_config(optarg);
+		case 'l':
+			opts->load_only = true;
+			break;
 		case 'V':
 			printf("mqttd %s\n", KMQTT_VERSION);
 			return EXIT_SUCCESS;
@@ -155,6 +161,20 @@ static int prepare(const struct daemon_options *opts)
 	return -1;
 }
 
+/* Only the store: no sockets, no kernel. */
+static int load_only(const struct daemon_options *opts)
+{
+	struct conf *conf = daemon_load(opts, stderr);
+
+	if (!conf)
+		return EXIT_CONF;
+	conf->log.dest = MQTTD_LOG_TO_STDERR;
+	conf_use(conf);
+	if (log_setup(&conf->log) || broker_load_only())
+		return EXIT_FAILURE;
+	return EXIT_SUCCESS;
+}
+
 /*
  * The broker comes first: it takes over the connections that the kernel
  * holds before new ones are let in.
@@ -206,9 +226,13 @@ int main(int argc, char **argv)
 
 	if (status >= 0)
 		return status;
-	status = prepare(&opts);
-	if (status < 0)
-		status = run(&opts);
+	if (opts.load_only) {
+		status = load_only(&opts);
+	} else {
+		status = prepare(&opts);
+		if (status < 0)
+			status = run(&opts);
+	}
 	listener_close();
 	password_cleanup();
 	conf_use(NULL);

@@ -13,6 +13,7 @@
 #include "log.h"
 #include "mem.h"
 #include "nl.h"
+#include "store.h"
 
 #define NL_BATCH_BYTES	(256U * 1024)	/* send when a batch is larger */
 #define NL_SOCKBUF	(8 * 1024 * 1024)
@@ -73,7 +74,6 @@ struct nl_batch {
  * @urgent: batches that overtake those of @queue
  * @filling: the one of the two that commands go to
  * @unfinished: the one whose last batch sent had @more, or NULL
- * @wait: what commands wait for from now on
  * @committed: what the store has committed
  * @together: no other command may come between those that follow
  * @batch: the one with the open command
@@ -91,7 +91,6 @@ static struct {
 	struct list urgent;
 	struct list *filling;
 	struct list *unfinished;
-	uint64_t wait;
 	uint64_t committed;
 	bool together;
 	struct nl_batch *batch;
@@ -142,7 +141,6 @@ int nl_open(void)
 	list_init(&nl.urgent);
 	nl.filling = &nl.queue;
 	nl.unfinished = NULL;
-	nl.wait = 0;
 	nl.committed = 0;
 	nl.fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
 		       NETLINK_GENERIC);
@@ -235,7 +233,7 @@ static struct nlmsghdr *nl_header(const struct nl_batch *b)
 /* The batch that takes the next command. */
 static struct nl_batch *batch_get(void)
 {
-	uint64_t wait = nl.filling == &nl.urgent ? 0 : nl.wait;
+	uint64_t wait = nl.filling == &nl.urgent ? 0 : store_seq();
 	struct nl_batch *b;
 
 	if (!list_empty(nl.filling)) {
@@ -294,12 +292,6 @@ void nl_fence(void)
 {
 	if (!list_empty(nl.filling))
 		list_entry(nl.filling->prev, struct nl_batch, node)->closed = true;
-}
-
-void nl_wait_for(uint64_t seq)
-{
-	if (seq > nl.wait)
-		nl.wait = seq;
 }
 
 void nl_committed(uint64_t seq)

@@ -65,10 +65,10 @@ bool nl_held(void);
 /* ---- order --------------------------------------------------------------- */
 
 /*
- * Commands begun after this wait until nl_committed() of @seq, and those behind
- * them: nothing may be seen before what it follows from is in the store.
+ * Nothing may be seen before what it follows from is in the store: a command
+ * waits for all operations that were appended before it was begun, and so do
+ * those behind it.
  */
-void nl_wait_for(uint64_t seq);
 /* The store has committed all up to @seq; call nl_flush() then. */
 void nl_committed(uint64_t seq);
 /* The results of all commands so far come before those that follow are sent. */

@@ -11,6 +11,7 @@
 #include "kmqtt.h"
 #include "mem.h"
 #include "message.h"
+#include "persist.h"
 #include "publish.h"
 #include "retain.h"
 #include "session.h"
@@ -22,6 +23,12 @@ void publish_match(struct message *m, const struct session *source,
 	if (m->retain)
 		retain_set(m);
 	rib_match(m->topic, m->topic_len, source, dests);
+}
+
+/* Has an earlier daemon put it into the store for this session? */
+static bool dest_has(const struct rib_dest *d, const struct answer *a)
+{
+	return d->session->stored && a && a->marked;
 }
 
 /* Fill in @v; false if this destination gets nothing from here and now. */
@@ -38,8 +45,10 @@ static bool dest_delivery(const struct rib_dest *d, struct message *m, struct de
 		v->out = inflight_add(d, m, qos, retain);
 		if (!v->out)
 			return false;
-		v->flags |= KMQTT_DEST_F_VOLATILE;
-		c->is_volatile = true;
+		if (!d->session->stored) {
+			v->flags |= KMQTT_DEST_F_VOLATILE;
+			c->is_volatile = true;
+		}
 	} else if (!c || c->state != CLIENT_OPEN) {
 		return false;
 	}
@@ -52,11 +61,16 @@ static bool dest_delivery(const struct rib_dest *d, struct message *m, struct de
 void publish_send(struct message *m, struct rib_dests *dests, const struct answer *a)
 {
 	struct delivery *v = mem_zalloc(dests->n * sizeof(*v));
+	bool stored = false;
 	size_t i, n = 0;
 
-	for (i = 0; i < dests->n; i++)
-		if (dest_delivery(&dests->v[i], m, &v[n]))
+	for (i = 0; i < dests->n; i++) {
+		if (!dest_has(&dests->v[i], a) && dest_delivery(&dests->v[i], m, &v[n]))
 			n++;
+		stored |= dests->v[i].session->stored;
+	}
+	if (stored && m->qos)
+		persist_mark(a);
 	deliver_publish(m, v, n, a);
 	free(v);
 	rib_dests_free(dests);

@@ -17,6 +17,7 @@
 #include "packet.h"
 #include "readopt.h"
 #include "rib.h"
+#include "route.h"
 #include "session.h"
 #include "will.h"
 
@@ -103,8 +104,18 @@ static void adopt_session(struct takeover *t, struct client *c,
 		doom(t, c->conn);
 	else if (nl_u32(tb[KMQTT_A_CONN_FLAGS]) & KMQTT_CONN_F_VOLATILE)
 		doom(t, c->conn);
-	s = session_new(c->id);
-	s->expiry = cookie.session_expiry;
+	s = session_find(c->id);
+	if (s) {
+		c->from_store = true;
+		c->unreleased = (uint16_t)s->n_inbound;
+		inflight_adopt(s, nl_u64(tb[KMQTT_A_LAST_DELIVER]),
+			       nl_u64(tb[KMQTT_A_LAST_LIVE]),
+			       nl_u32(tb[KMQTT_A_CONN_FLAGS]) & KMQTT_CONN_F_GATE_SHUT);
+	} else {
+		s = session_new(c->id);
+		s->protocol = c->protocol;
+		s->expiry = cookie.session_expiry;
+	}
 	s->window = cookie.window;
 	c->session = s;
 	c->session_expiry = cookie.connect_expiry;
@@ -163,6 +174,10 @@ static void adopt_route(const struct nlmsghdr *msg, void *arg)
 	c = client_find(nl_u64(tb[KMQTT_A_CONN]));
 	if (!c || !c->session || !tb[KMQTT_A_FILTER])
 		return;
+	t->routes++;
+	/* What the store has not, is being subscribed to or unsubscribed from. */
+	if (c->from_store)
+		return;
 	opts.flags = nl_u32(tb[KMQTT_A_ROUTE_FLAGS]) &
 		     (KMQTT_ROUTE_F_NO_LOCAL | KMQTT_ROUTE_F_RETAIN_AS_PUBLISHED |
 		      KMQTT_ROUTE_F_RH_MASK);
@@ -170,10 +185,26 @@ static void adopt_route(const struct nlmsghdr *msg, void *arg)
 	opts.qos = nl_u8(tb[KMQTT_A_MAX_QOS]);
 	filter = attr_strdup(msg, KMQTT_A_FILTER);
 	share = attr_strdup(msg, KMQTT_A_SHARE);
-	rib_add(c->session, share, filter, &opts, &existed);
+	rib_store(rib_add(c->session, share, filter, &opts, &existed));
 	free(filter);
 	free(share);
-	t->routes++;
+}
+
+/* The kernel may not know all that the store has: the routes were to follow. */
+static void adopt_stored(struct client *c, void *arg)
+{
+	struct subscription *sub;
+
+	if (!c->from_store || c->state != CLIENT_OPEN)
+		return;
+	list_for_each(sub, &c->session->subs, by_session)
+		route_add(c->conn, sub, 0, NULL, NULL);
+}
+
+static void pump_stored(struct client *c, void *arg)
+{
+	if (c->from_store)
+		inflight_pump(c->session);
 }
 
 /*
@@ -209,8 +240,10 @@ int readopt(void)
 	close_doomed(&t);
 	if (error)
 		return error;
+	client_for_each(adopt_stored, NULL);
 	/* The gates of the adopted open after this, when the turn is settled. */
 	error = event_replay();
+	client_for_each(pump_stored, NULL);
 	if (t.adopted)
 		log_notice("adopted %zu connections with %zu routes", t.adopted, t.routes);
 	return error;

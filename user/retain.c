@@ -7,6 +7,8 @@
 #include "clock.h"
 #include "message.h"
 #include "retain.h"
+#include "store.h"
+#include "sys.h"
 #include "topic.h"
 #include "ttree.h"
 
@@ -46,6 +48,12 @@ static void node_clear(struct tnode *node)
 	retained_count--;
 }
 
+/* $SYS tells of this run only. */
+static bool is_stored(const struct message *m)
+{
+	return !sys_topic(m->topic, m->topic_len);
+}
+
 void retain_set(struct message *m)
 {
 	struct tnode *node;
@@ -54,11 +62,21 @@ void retain_set(struct message *m)
 		node = ttree_find(&retained, m->topic, m->topic_len);
 		if (!node)
 			return;
+		if (is_stored(m))
+			store_retained_delete(m->topic);
 		node_clear(node);
 		ttree_trim(&retained, node);
 		return;
 	}
-	node = ttree_make(&retained, m->topic, m->topic_len);
+	if (is_stored(m))
+		store_retained_put(m);
+	retain_load(m);
+}
+
+void retain_load(struct message *m)
+{
+	struct tnode *node = ttree_make(&retained, m->topic, m->topic_len);
+
 	node_clear(node);
 	m->retained = ++retained_clock;
 	node->data = message_get(m);
@@ -71,10 +89,12 @@ static void walk_node(const struct walk *w, struct tnode *node)
 
 	if (!m)
 		return;
-	if (message_expired(m, w->now))
+	if (message_expired(m, w->now)) {
+		store_retained_delete(m->topic);
 		node_clear(node);
-	else
+	} else {
 		w->each(m, w->arg);
+	}
 }
 
 /* A level the topics of which a leading wildcard does not match. */

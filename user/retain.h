@@ -14,6 +14,8 @@ struct message;
 void retain_init(void);
 /* Store @m, or with an empty payload forget what its topic has. */
 void retain_set(struct message *m);
+/* One that was stored. */
+void retain_load(struct message *m);
 /* Grows with each message stored: those up to now have @retained <= it. */
 uint64_t retain_clock(void);
 /* Messages in it, expired ones that nobody met included. */

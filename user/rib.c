@@ -9,6 +9,7 @@
 #include "mem.h"
 #include "rib.h"
 #include "session.h"
+#include "store.h"
 #include "topic.h"
 #include "ttree.h"
 
@@ -164,10 +165,26 @@ struct subscription *rib_add(struct session *s, const char *share, const char *f
 	return sub;
 }
 
+void rib_store(const struct subscription *sub)
+{
+	const struct store_subscription row = {
+		.share = sub->share,
+		.filter = sub->filter,
+		.qos = sub->qos,
+		.flags = sub->flags,
+		.subid = sub->subid,
+	};
+
+	if (sub->session->stored)
+		store_subscription_put(sub->session->id, &row);
+}
+
 void rib_del(struct subscription *sub)
 {
 	struct subscribers *subs = sub->node->data;
 
+	if (sub->session->stored)
+		store_subscription_delete(sub->session->id, sub->share, sub->filter);
 	list_del(&sub->by_session);
 	list_del(&sub->by_node);
 	if (sub->share_group && list_empty(&sub->share_group->members)) {

@@ -91,6 +91,8 @@ bool rib_full(const struct session *s, const char *share, const char *filter);
 /* Add or replace a subscription.  @existed tells which. */
 struct subscription *rib_add(struct session *s, const char *share, const char *filter,
 			     const struct rib_options *opts, bool *existed);
+/* Bring the store up to date with it. */
+void rib_store(const struct subscription *sub);
 /* Or NULL; @share is NULL for those that are not shared. */
 struct subscription *rib_find(const struct session *s, const char *share,
 			      const char *filter);

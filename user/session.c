@@ -14,6 +14,7 @@
 #include "mem.h"
 #include "rib.h"
 #include "session.h"
+#include "store.h"
 #include "will.h"
 
 #define INBOUND_BYTES	(65536 / 8)
@@ -73,6 +74,23 @@ struct session *session_new(const char *id)
 	return s;
 }
 
+void session_store(struct session *s)
+{
+	const struct store_session row = {
+		.client_id = s->id,
+		.protocol = s->protocol,
+		.expiry = s->expiry,
+		.expires_at = s->expires_at,
+		.number = s->number,
+		.packet_id = s->packet_id,
+	};
+
+	if (!store_is_open() || (!s->stored && !s->expiry))
+		return;
+	s->stored = true;
+	store_session_put(&row);
+}
+
 static void session_drop_state(struct session *s)
 {
 	struct subscription *sub, *tmp;
@@ -99,6 +117,9 @@ void session_free(struct session *s)
 
 	s->will = NULL;
 	session_timer_stop(s);
+	if (s->stored)
+		store_session_delete(s->id);
+	s->stored = false;
 	session_drop_state(s);
 	map_del(&sessions, &s->entry);
 	if (will)
@@ -121,6 +142,8 @@ static void session_forget(struct session *s, void *arg)
 {
 	will_free(s->will);
 	s->will = NULL;
+	/* It stays in the store. */
+	s->stored = false;
 	session_free(s);
 }
 
@@ -130,6 +153,29 @@ void sessions_free(void)
 	map_free(&sessions);
 }
 
+/* It is not to be published, or has been. */
+static void session_will_drop(struct session *s)
+{
+	if (!s->will)
+		return;
+	if (s->stored)
+		store_will_delete(s->id);
+	will_free(s->will);
+	s->will = NULL;
+}
+
+void session_will_publish(struct session *s)
+{
+	struct will *will = s->will;
+
+	s->will = NULL;
+	if (!will)
+		return;
+	if (s->stored)
+		store_will_delete(s->id);
+	will_publish(will, NULL);
+}
+
 void session_online(struct session *s, struct client *c)
 {
 	s->client = c;
@@ -137,8 +183,8 @@ void session_online(struct session *s, struct client *c)
 	session_timer_stop(s);
 	s->expires_at = 0;
 	/* The client is back before the delay was over: no will (3.1.3.2.2). */
-	will_free(s->will);
-	s->will = NULL;
+	session_will_drop(s);
+	session_store(s);
 }
 
 static void session_timer(evutil_socket_t fd, short what, void *arg);
@@ -173,12 +219,8 @@ static void session_timer(evutil_socket_t fd, short what, void *arg)
 		sessions_expired++;
 		session_free(s);
 	} else {
-		if (s->will && now >= s->will_at) {
-			struct will *will = s->will;
-
-			s->will = NULL;
-			will_publish(will, NULL);
-		}
+		if (s->will && now >= s->will_at)
+			session_will_publish(s);
 		session_timer_start(s);
 	}
 	event_settle();
@@ -197,9 +239,49 @@ void session_offline(struct session *s, struct will *will)
 	}
 	inflight_offline(s);
 	s->expires_at = s->expiry == SESSION_NEVER ? 0 : now + s->expiry * 1000ULL;
-	if (will)
+	session_store(s);
+	if (will) {
 		s->will_at = now + will_delay(will) * 1000ULL;
+		if (s->stored)
+			will_store(will, s->id, s->will_at);
+	}
 	session_timer_start(s);
+}
+
+struct session *session_load(const struct store_session *row)
+{
+	struct session *s = session_new(row->client_id);
+
+	s->stored = true;
+	s->protocol = row->protocol;
+	s->expiry = row->expiry;
+	s->expires_at = row->expires_at;
+	s->number = row->number;
+	s->packet_id = row->packet_id;
+	return s;
+}
+
+void session_load_will(struct session *s, struct will *will, uint64_t at)
+{
+	s->will = will;
+	s->will_at = at;
+}
+
+/* Its connection, if it had one, is gone. */
+static void session_loaded(struct session *s, void *arg)
+{
+	if (s->client)
+		return;
+	if (!s->expires_at && s->expiry != SESSION_NEVER) {
+		s->expires_at = clock_ms() + s->expiry * 1000ULL;
+		session_store(s);
+	}
+	session_timer_start(s);
+}
+
+void sessions_loaded(void)
+{
+	session_for_each(session_loaded, NULL);
 }
 
 bool session_inbound_has(const struct session *s, uint16_t packet_id)
@@ -207,7 +289,7 @@ bool session_inbound_has(const struct session *s, uint16_t packet_id)
 	return s->inbound && s->inbound[packet_id / 8] & 1U << packet_id % 8;
 }
 
-void session_inbound_add(struct session *s, uint16_t packet_id)
+void session_load_inbound(struct session *s, uint16_t packet_id)
 {
 	if (!s->inbound)
 		s->inbound = mem_zalloc(INBOUND_BYTES);
@@ -215,10 +297,19 @@ void session_inbound_add(struct session *s, uint16_t packet_id)
 	s->n_inbound++;
 }
 
+void session_inbound_add(struct session *s, uint16_t packet_id)
+{
+	session_load_inbound(s, packet_id);
+	if (s->stored)
+		store_inbound_add(s->id, packet_id);
+}
+
 bool session_inbound_del(struct session *s, uint16_t packet_id)
 {
 	if (!session_inbound_has(s, packet_id))
 		return false;
+	if (s->stored)
+		store_inbound_delete(s->id, packet_id);
 	s->inbound[packet_id / 8] &= (uint8_t)~(1U << packet_id % 8);
 	if (!--s->n_inbound) {
 		free(s->inbound);

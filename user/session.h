@@ -17,6 +17,7 @@
 #define SESSION_NEVER	UINT32_MAX	/* Session Expiry Interval: does not expire */
 
 struct client;
+struct store_session;
 struct will;
 
 /**
@@ -28,6 +29,8 @@ struct will;
  * @entry: by @id
  * @id: client id
  * @client: the connection it has at present, or NULL
+ * @stored: it is in the store
+ * @protocol: protocol level of its last connection
  * @expiry: Session Expiry Interval, seconds
  * @subs: subscriptions
  * @subs_bytes: what they are charged with
@@ -48,6 +51,8 @@ struct will;
  * @queue_bytes: what they are charged with
  * @window: Receive Maximum towards the client
  * @packet_id: last one given
+ * @pos: last place in the store given
+ * @number: last number of a DELIVER given, without the bit that tells LIVE
  * @inbound: bit map of QoS 2 packet ids received and not released, or NULL
  * @n_inbound: how many
  * @dropped: messages not queued because of the limits
@@ -58,6 +63,8 @@ struct session {
 	struct map_entry entry;
 	char *id;
 	struct client *client;
+	bool stored;
+	uint8_t protocol;
 	uint32_t expiry;
 	struct list subs;
 	size_t subs_bytes;
@@ -78,6 +85,8 @@ struct session {
 	size_t queue_bytes;
 	uint16_t window;
 	uint16_t packet_id;
+	uint64_t pos;
+	uint64_t number;
 	uint8_t *inbound;
 	unsigned int n_inbound;
 	uint64_t dropped;
@@ -93,6 +102,19 @@ void sessions_free(void);
 struct session *session_find(const char *id);
 /* An empty one; @id has none yet and is copied. */
 struct session *session_new(const char *id);
+/*
+ * Bring the store up to date with @s itself, once its @expiry is known: one that
+ * ends with its connection is not stored, unless it was.
+ */
+void session_store(struct session *s);
+/* One that was stored, with all that belongs to it to follow. */
+struct session *session_load(const struct store_session *row);
+/* Its will, that waits for @at. */
+void session_load_will(struct session *s, struct will *will, uint64_t at);
+/* A QoS 2 packet id of its client. */
+void session_load_inbound(struct session *s, uint16_t packet_id);
+/* All are loaded, and have their connections: those without one may expire. */
+void sessions_loaded(void);
 /* Bytes a new one is charged with. */
 size_t session_cost(const char *id);
 /* Forgets subscriptions and messages; a will that waits is published. */
@@ -104,6 +126,8 @@ void session_online(struct session *s, struct client *c);
  * end of the session.  The session may be gone afterwards.
  */
 void session_offline(struct session *s, struct will *will);
+/* Publish the will that waits, if there is one. */
+void session_will_publish(struct session *s);
 /* Those without a connection included. */
 size_t session_count(void);
 /* Those with one. */

@@ -86,11 +86,9 @@ static void count_will(struct client *c, void *arg)
 
 static void publish_delayed(struct session *s, void *arg)
 {
-	struct will *will = s->will;
-
-	s->will = NULL;
-	if (will)
-		will_publish(will, NULL);
+	/* One that is stored outlives us, and waits. */
+	if (!s->stored)
+		session_will_publish(s);
 }
 
 /* Those with a will are gone, or take too long: now the others. */

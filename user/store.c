@@ -160,6 +160,11 @@ static void on_flush(evutil_socket_t fd, short what, void *arg)
 	store_flush();
 }
 
+bool store_is_open(void)
+{
+	return store.is_open;
+}
+
 uint64_t store_seq(void)
 {
 	if (store.batch.first)

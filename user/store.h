@@ -185,6 +185,9 @@ struct store_loader {
  */
 int store_open(const struct store_settings *settings);
 
+/* Between a store_open() that succeeded and store_close(). */
+bool store_is_open(void);
+
 /**
  * store_load - read everything
  *

@@ -12,6 +12,7 @@
 #include "message.h"
 #include "publish.h"
 #include "sys.h"
+#include "store.h"
 #include "topic.h"
 #include "will.h"
 
@@ -91,6 +92,30 @@ void will_publish(struct will *w, const struct answer *a)
 	else if (a)
 		deliver_answer(a);
 	will_free(w);
+}
+
+void will_store(const struct will *w, const char *client_id, uint64_t at)
+{
+	const struct store_will row = {
+		.publish_at = at,
+		.msg = w->msg,
+		.expiry = w->expiry,
+		.has_expiry = w->has_expiry,
+	};
+
+	store_will_put(client_id, &row);
+}
+
+struct will *will_load(const struct store_will *row, const char *client_id)
+{
+	struct will *w = mem_zalloc(sizeof(*w));
+
+	w->msg = message_get(row->msg);
+	if (!w->msg->source_id)
+		w->msg->source_id = mem_strndup(client_id, strlen(client_id));
+	w->expiry = row->expiry;
+	w->has_expiry = row->has_expiry;
+	return w;
 }
 
 uint8_t *will_encode(const struct will *w, size_t *len)

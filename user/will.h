@@ -10,6 +10,7 @@
 
 struct answer;
 struct message_parts;
+struct store_will;
 struct will;
 
 /* What a will is made of; @parts as in message_new(). */
@@ -34,6 +35,11 @@ uint32_t will_delay(const struct will *w);
  * clients may not publish to is dropped.
  */
 void will_publish(struct will *w, const struct answer *a);
+
+/* Put it into the store, to be published @at. */
+void will_store(const struct will *w, const char *client_id, uint64_t at);
+/* The one that was put there. */
+struct will *will_load(const struct store_will *row, const char *client_id);
 
 /* The form in which the kernel keeps it for the next daemon. */
 uint8_t *will_encode(const struct will *w, size_t *len);
