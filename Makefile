@@ -79,7 +79,8 @@ san = $(patsubst %.c,$(BUILD)/san/%.o,$(1))
 
 user: $(if $(daemon),$(BUILD)/mqttd)
 tools: $(foreach t,mqttctl mqttbench,$(if $(wildcard tools/$(t)/*.c),$(BUILD)/$(t)))
-tests: $(if $(shell $(PKG_CONFIG) --exists cmocka 2>/dev/null && echo y),$(unit))
+tests: crash $(if $(shell $(PKG_CONFIG) --exists cmocka 2>/dev/null && echo y),$(unit))
+crash: $(BUILD)/mqttd-crash
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -91,6 +92,11 @@ $(BUILD)/san/%.o: %.c
 
 $(BUILD)/mqttd: $(call obj,$(daemon) $(codec))
 	$(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+# The same one that dies where it is told to.
+$(BUILD)/obj/selftests/crash/crash-points.o: CPPFLAGS += -Iuser
+$(BUILD)/mqttd-crash: $(call obj,$(daemon) $(codec) selftests/crash/crash-points.c)
+	$(CC) $(LDFLAGS) -Wl,--wrap=sendto,--wrap=store_db_commit -o $@ $^ $(PKG_LIBS)
 
 $(BUILD)/libcodec.a: $(call obj,$(codec))
 	@rm -f $@
@@ -211,5 +217,5 @@ endif
 clean:
 	rm -rf $(BUILD) $(CACHE)/build
 
-.PHONY: all module user tools tests run stop ctl sh debug-kernel check soak install uninstall clean
+.PHONY: all module user tools tests crash run stop ctl sh debug-kernel check soak install uninstall clean
 .DELETE_ON_ERROR:

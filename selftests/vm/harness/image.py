@@ -280,7 +280,8 @@ def add_tree(cpio, kernel):
         raise HarnessError("%s is not built: make module KERNEL=%s" % (module, kernel))
     cpio.copy(module, "/kmqtt/kmqtt.ko")
     build = os.path.join(TOP, "build")
-    programs = [os.path.join(build, n) for n in ("mqttd", "mqttctl", "mqttbench")]
+    programs = [os.path.join(build, n) for n in ("mqttd", "mqttd-crash", "mqttctl",
+                                                     "mqttbench")]
     programs = [p for p in programs if os.path.exists(p)]
     cpio.directory("/kmqtt/bin")
     for path in programs:

@@ -90,6 +90,7 @@ class Broker:
         with open(self.conf, "w", encoding="utf-8") as f:
             f.write(text + ("user root\n" if MOSQUITTO else ""))
         self.process = None
+        self.program = "mqttd"
 
     def __enter__(self):
         try:
@@ -115,7 +116,7 @@ class Broker:
             command = ["mosquitto", "-c", self.conf]
         else:
             load()
-            command = ["mqttd", "-c", self.conf]
+            command = [self.program, "-c", self.conf]
         # The tests' own TAP goes to stdout; what the broker says is a comment there.
         self.process = subprocess.Popen(self.prefix() + command, stdin=subprocess.DEVNULL)
         if wait:

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * An mqttd that dies like by kill -9 at the n-th of its points: before and after
+ * each batch of commands that it sends to the kernel, and each transaction that
+ * its store commits.  n is MQTTD_CRASH_AT in the environment.
+ *
+ * Linked with --wrap for the two functions, so that the daemon is the one that
+ * ships.
+ */
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "store_priv.h"
+
+ssize_t __real_sendto(int fd, const void *buf, size_t len, int flags,
+		      const struct sockaddr *addr, socklen_t addr_len);
+ssize_t __wrap_sendto(int fd, const void *buf, size_t len, int flags,
+		      const struct sockaddr *addr, socklen_t addr_len);
+int __real_store_db_commit(struct store_db *db, const struct store_batch *b, char *text);
+int __wrap_store_db_commit(struct store_db *db, const struct store_batch *b, char *text);
+
+static atomic_long points;
+
+static void point(void)
+{
+	const char *at = getenv("MQTTD_CRASH_AT");
+
+	if (at && atomic_fetch_add(&points, 1) + 1 == strtol(at, NULL, 10))
+		kill(getpid(), SIGKILL);
+}
+
+ssize_t __wrap_sendto(int fd, const void *buf, size_t len, int flags,
+		      const struct sockaddr *addr, socklen_t addr_len)
+{
+	ssize_t n;
+
+	point();
+	n = __real_sendto(fd, buf, len, flags, addr, addr_len);
+	point();
+	return n;
+}
+
+int __wrap_store_db_commit(struct store_db *db, const struct store_batch *b, char *text)
+{
+	int rc;
+
+	point();
+	rc = __real_store_db_commit(db, b, text);
+	point();
+	return rc;
+}
