@@ -10,7 +10,7 @@
 
 static bool near(double a, double b)
 {
-	return fabs(a - b) < 1e-6;
+	return fabs(a - b) < 0.000001;
 }
 
 /* A steady rate is reached by 1 - 1/e of the way in the time it looks back. */
