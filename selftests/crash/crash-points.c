@@ -10,17 +10,9 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#include "store_priv.h"
-
-ssize_t __real_sendto(int fd, const void *buf, size_t len, int flags,
-		      const struct sockaddr *addr, socklen_t addr_len);
-ssize_t __wrap_sendto(int fd, const void *buf, size_t len, int flags,
-		      const struct sockaddr *addr, socklen_t addr_len);
-int __real_store_db_commit(struct store_db *db, const struct store_batch *b, char *text);
-int __wrap_store_db_commit(struct store_db *db, const struct store_batch *b, char *text);
+#include "crash-points.h"
 
 static atomic_long points;
 
