@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """One virtual machine: its command line, its output, its end."""
+import json
 import os
 import secrets
 import select
@@ -16,6 +17,10 @@ APPEND = ("console=ttyS0 panic=-1 oops=panic loglevel=5 mitigations=off rdinit=/
           "kasan_multi_shot watchdog_thresh=30 rcupdate.rcu_cpu_stall_timeout=60")
 
 
+class PowerCut(Exception):
+    """Raised by a sink: the machine is to lose its power now."""
+
+
 class Result:
     """How a run ended: status is None when the guest did not get that far."""
 
@@ -23,6 +28,15 @@ class Result:
         self.status = status
         self.console = console
         self.reason = reason
+
+
+def disk_options(disk):
+    """A virtio disk: the image, and the log of what is written to it."""
+    image_path, log = disk
+    node = {"driver": "blklogwrites", "node-name": "disk",
+            "file": {"driver": "file", "filename": image_path},
+            "log": {"driver": "file", "filename": log}}
+    return ["-blockdev", json.dumps(node), "-device", "virtio-blk-pci,drive=disk"]
 
 
 def command_line(kernel, initrd, console, forwards=(), mem="2G", append="", serial=None):
@@ -103,8 +117,11 @@ def pump(process, reader, deadline):
         reader.feed(data)
 
 
-def run(kernel, script, sink, timeout=300, forwards=(), mem="2G", append="", extra=()):
-    """Boot, run a shell script, give its output to sink, power off."""
+def run(kernel, script, sink, timeout=300, forwards=(), mem="2G", append="", extra=(), disk=None):
+    """Boot, run a shell script, give its output to sink, power off.
+
+    disk is (image, log of its writes); if sink raises PowerCut, so does this.
+    """
     token = secrets.token_hex(16)
     console = console_path(kernel)
     files = [("/run-command", script.encode(), 0o755), ("/run-token", token.encode() + b"\n", 0o600)]
@@ -114,13 +131,20 @@ def run(kernel, script, sink, timeout=300, forwards=(), mem="2G", append="", ext
         initrd = os.path.join(work, "initramfs")
         image.initramfs(initrd, kernel, extra=files + list(extra))
         line = command_line(kernel, initrd, console, forwards, mem, append)
+        if disk:
+            line += disk_options(disk)
         process = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE)
         reader = Reader(token.encode(), sink)
         try:
             reason = pump(process, reader, time.monotonic() + timeout)
+        except PowerCut:
+            process.kill()
+            process.wait()
+            raise
         finally:
-            reader.flush()
+            if process.poll() is None:
+                reader.flush()
             stop(process)
         errors = process.stderr.read().decode(errors="replace")
     if reason == "the guest died" and "qemu-system" in errors:
