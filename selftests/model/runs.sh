@@ -19,6 +19,7 @@ holds   handover  base,SEPARATE     -DNM=3 -DW=2 -DMAXC=2 -DSEPARATE
 holds   handover  base,CLEAN        -DNM=3 -DW=2 -DMAXC=2 -DCLEAN
 holds   handover  base,CLEAN,W=1    -DNM=3 -DW=1 -DMAXC=2 -DCLEAN
 holds   room      base              -DNR=4 -DNL=6
+holds   numbers   base              -DMAXC=2
 
 refuted order     EARLYPUNT         -DN=2 -DEARLYPUNT
 refuted order     NOFILTER          -DN=2 -DNOFILTER
@@ -85,6 +86,8 @@ refuted routedel  JOINGRACE         -DJOINGRACE
 refuted routedel  LATEUNLINK        -DLATEUNLINK
 refuted routedel  MEMO              -DMEMO
 
+refuted numbers   ONELAST           -DONELAST
+refuted numbers   KEEP              -DKEEP
 refuted room      SHARED            -DSHARED
 refuted room      BYSIZE            -DBYSIZE
 refuted room      FORGETLIVE        -DFORGETLIVE
