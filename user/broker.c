@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -18,10 +19,12 @@
 #include "kmqtt.h"
 #include "log.h"
 #include "mem.h"
+#include "message.h"
 #include "nl.h"
 #include "packet.h"
 #include "persist.h"
 #include "pool.h"
+#include "publish.h"
 #include "readopt.h"
 #include "retain.h"
 #include "rib.h"
@@ -304,19 +307,9 @@ static const char *protocol_text(uint8_t level)
 	}
 }
 
-static size_t list_count(const struct list *head)
-{
-	const struct list *l;
-	size_t n = 0;
-
-	for (l = head->next; l != head; l = l->next)
-		n++;
-	return n;
-}
-
 static void json_session(cJSON *o, const struct session *s)
 {
-	cJSON_AddNumberToObject(o, "subscriptions", (double)list_count(&s->subs));
+	cJSON_AddNumberToObject(o, "subscriptions", (double)s->n_subs);
 	cJSON_AddNumberToObject(o, "session_expiry", s->expiry);
 	cJSON_AddNumberToObject(o, "inflight", s->n_inflight);
 	cJSON_AddNumberToObject(o, "queued", s->n_queue);
@@ -448,4 +441,74 @@ int broker_client_kick(const char *client_id, bool clean_session)
 	}
 	event_settle();
 	return error;
+}
+
+/* Returns what is wrong with it, or NULL. */
+static const char *publish_read(const uint8_t *packet, size_t len,
+				struct message_parts *parts)
+{
+	struct kmqtt_publish pub;
+	struct kmqtt_fixed fix;
+
+	if (kmqtt_fixed_parse(packet, len, &fix) || fix.type != KMQTT_PUBLISH ||
+	    fix.hdr_len + (size_t)fix.remaining != len)
+		return "this is no PUBLISH packet";
+	if (kmqtt_publish_parse(&fix, packet + fix.hdr_len, KMQTT_V5, &pub) ||
+	    pub.alias || !pub.topic_len)
+		return "topic or properties are not valid in MQTT 5.0";
+	*parts = (struct message_parts){
+		.topic = pub.topic,
+		.topic_len = pub.topic_len,
+		.props = pub.props,
+		.props_len = pub.props_len,
+		.payload = pub.payload,
+		.payload_len = pub.payload_len,
+		.qos = pub.qos,
+		.retain = pub.retain,
+	};
+	if (pub.has_expiry)
+		parts->expires = clock_ms() + pub.expiry * 1000ULL;
+	return NULL;
+}
+
+const char *broker_publish(const uint8_t *packet, size_t len)
+{
+	struct message_parts parts;
+	const char *wrong = publish_read(packet, len, &parts);
+	struct message *m;
+
+	if (wrong)
+		return wrong;
+	if (message_refusal(&parts))
+		return "there is no room for it; see memory_limit in mqttd.conf(5)";
+	m = message_new(&parts);
+	publish(m, NULL, NULL);
+	message_put(m);
+	event_settle();
+	return NULL;
+}
+
+struct stored_wait {
+	void (*done)(void *arg);
+	void *arg;
+};
+
+static void stored(void *arg, int error, const struct nlmsghdr *reply, const char *text)
+{
+	struct stored_wait *w = arg;
+
+	w->done(w->arg);
+	free(w);
+}
+
+/* Commands wait for the store, in order: one that does nothing tells when. */
+void broker_when_stored(void (*done)(void *arg), void *arg)
+{
+	struct stored_wait *w = mem_zalloc(sizeof(*w));
+
+	w->done = done;
+	w->arg = arg;
+	nl_begin(KMQTT_CMD_PARAM_GET);
+	nl_end(stored, w);
+	event_settle();
 }

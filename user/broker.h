@@ -59,6 +59,16 @@ cJSON *broker_client_list(void);
 cJSON *broker_client_show(const char *client_id);
 cJSON *broker_stats(void);
 /*
+ * Call @done once what follows from the calls so far is in the store, or at
+ * once if nothing has to be.
+ */
+void broker_when_stored(void (*done)(void *arg), void *arg);
+/*
+ * Publish what a PUBLISH packet of 5.0 holds.  NULL, or why it cannot be
+ * published.
+ */
+const char *broker_publish(const uint8_t *packet, size_t len);
+/*
  * Disconnect a client (5.0: 0x98).  @clean_session forgets its session too,
  * also one that is offline.  Returns 0 or -ENOENT.
  */

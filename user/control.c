@@ -21,21 +21,31 @@
 #include "broker.h"
 #include "daemon.h"
 #include "list.h"
+#include "listing.h"
 #include "log.h"
 #include "mem.h"
+#include "message.h"
 
 #define ASKERS_MAX	32
 #define GROUP		"mqttd"
 #define PIECE		65536	/* of an answer, per datagram */
 #define TIMEOUT_S	10	/* for a question to come, or an answer to go */
 #define GROUPS_MAX	65536	/* NGROUPS_MAX of the kernel */
+#define PACKET_MAX	268435460	/* largest packet that MQTT knows */
 
 /**
  * struct asker - a process that asks, until its answer has left
  * @link: in askers
  * @fd: its socket
  * @event: readable until the question, writable after it
- * @answer: the answer, @len bytes, the first @sent of which have left
+ * @answer: the answer, @len bytes
+ * @payload: the message whose payload follows it, or NULL
+ * @sent: bytes of both that have left
+ * @packet: the packet to be published, of which @packet_have bytes have come
+ * @packet_room: bytes allocated
+ * @packet_len: its length, 0 if there is none
+ * @stores: what it asks for changes the store
+ * @waits: the answer waits for the store
  */
 struct asker {
 	struct list link;
@@ -43,7 +53,14 @@ struct asker {
 	struct event *event;
 	char *answer;
 	size_t len;
+	struct message *payload;
 	size_t sent;
+	uint8_t *packet;
+	size_t packet_have;
+	size_t packet_room;
+	size_t packet_len;
+	bool stores;
+	bool waits;
 };
 
 static struct list askers = { &askers, &askers };
@@ -77,7 +94,7 @@ static cJSON *success(cJSON *result)
 	return answer;
 }
 
-static cJSON *do_client_list(const cJSON *q)
+static cJSON *do_client_list(struct asker *a, const cJSON *q)
 {
 	return success(broker_client_list());
 }
@@ -87,7 +104,7 @@ static const char *string_of(const cJSON *q, const char *name)
 	return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(q, name));
 }
 
-static cJSON *do_client_show(const cJSON *q)
+static cJSON *do_client_show(struct asker *a, const cJSON *q)
 {
 	const char *id = string_of(q, "id");
 	cJSON *result;
@@ -99,24 +116,25 @@ static cJSON *do_client_show(const cJSON *q)
 			refusal("not-found", "there is no such client");
 }
 
-static cJSON *do_client_kick(const cJSON *q)
+static cJSON *do_client_kick(struct asker *a, const cJSON *q)
 {
 	const char *id = string_of(q, "id");
 	bool clean = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(q, "clean_session"));
 
 	if (!id)
 		return refusal("usage", "client kick needs \"id\"");
+	a->stores = true;
 	if (broker_client_kick(id, clean))
 		return refusal("not-found", "there is no such client");
 	return success(cJSON_CreateObject());
 }
 
-static cJSON *do_stats(const cJSON *q)
+static cJSON *do_stats(struct asker *a, const cJSON *q)
 {
 	return success(broker_stats());
 }
 
-static cJSON *do_reload(const cJSON *q)
+static cJSON *do_reload(struct asker *a, const cJSON *q)
 {
 	if (daemon_reload())
 		return refusal("internal",
@@ -124,7 +142,7 @@ static cJSON *do_reload(const cJSON *q)
 	return success(cJSON_CreateObject());
 }
 
-static cJSON *do_version(const cJSON *q)
+static cJSON *do_version(struct asker *a, const cJSON *q)
 {
 	cJSON *result = cJSON_CreateObject();
 
@@ -133,31 +151,127 @@ static cJSON *do_version(const cJSON *q)
 	return success(result);
 }
 
+static cJSON *do_session_show(struct asker *a, const cJSON *q)
+{
+	const char *id = string_of(q, "id");
+	cJSON *result;
+
+	if (!id)
+		return refusal("usage", "session show needs \"id\"");
+	result = listing_session(id);
+	return result ? success(result) :
+			refusal("not-found", "there is no such session");
+}
+
+static cJSON *do_session_delete(struct asker *a, const cJSON *q)
+{
+	const char *id = string_of(q, "id");
+
+	if (!id)
+		return refusal("usage", "session delete needs \"id\"");
+	a->stores = true;
+	if (broker_client_kick(id, true))
+		return refusal("not-found", "there is no such session");
+	return success(cJSON_CreateObject());
+}
+
+static cJSON *do_page(struct asker *a, const cJSON *q)
+{
+	struct listing_refusal why;
+	cJSON *next, *answer;
+	cJSON *rows = listing_page(string_of(q, "cmd"), q, &next, &why);
+
+	if (!rows)
+		return refusal(why.code, why.text);
+	a->stores = !strcmp(string_of(q, "cmd"), "retained clear");
+	answer = success(rows);
+	if (next)
+		cJSON_AddItemToObject(answer, "next", next);
+	return answer;
+}
+
+static cJSON *do_retained_show(struct asker *a, const cJSON *q)
+{
+	const char *topic = string_of(q, "topic");
+	cJSON *result;
+
+	if (!topic)
+		return refusal("usage", "retained show needs \"topic\"");
+	result = listing_retained(topic, &a->payload);
+	return result ? success(result) :
+			refusal("not-found", "there is no retained message on this topic");
+}
+
+/* NULL: the packet is to come. */
+static cJSON *do_publish(struct asker *a, const cJSON *q)
+{
+	double bytes = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(q, "bytes"));
+
+	if (!(bytes >= 1 && bytes <= PACKET_MAX))
+		return refusal("usage", "publish needs \"bytes\"");
+	a->packet_len = (size_t)bytes;
+	a->stores = true;
+	return NULL;
+}
+
+/* NULL: there is more to come. */
+static cJSON *packet_piece(struct asker *a, const char *data, size_t len)
+{
+	size_t end = a->packet_have + len;
+	const char *error;
+
+	if (end > a->packet_len)
+		return refusal("usage", "more bytes came than were announced");
+	/* Memory is for what has come, not for what was announced. */
+	if (end > a->packet_room) {
+		a->packet_room = 2 * end;
+		a->packet = mem_realloc(a->packet, a->packet_room);
+	}
+	memcpy(a->packet + a->packet_have, data, len);
+	a->packet_have = end;
+	if (end < a->packet_len)
+		return NULL;
+	error = broker_publish(a->packet, a->packet_len);
+	free(a->packet);
+	a->packet = NULL;
+	return error ? refusal("internal", error) : success(cJSON_CreateObject());
+}
+
 static const struct {
 	const char *name;
-	cJSON *(*run)(const cJSON *q);
+	cJSON *(*run)(struct asker *a, const cJSON *q);
 } commands[] = {
 	{ "client list", do_client_list },
 	{ "client show", do_client_show },
 	{ "client kick", do_client_kick },
+	{ "session list", do_page },
+	{ "session show", do_session_show },
+	{ "session delete", do_session_delete },
+	{ "subscription list", do_page },
+	{ "retained list", do_page },
+	{ "retained show", do_retained_show },
+	{ "retained clear", do_page },
+	{ "publish", do_publish },
 	{ "stats", do_stats },
 	{ "reload", do_reload },
 	{ "version", do_version },
 };
 
-static cJSON *answer_question(const char *text, size_t len)
+static cJSON *answer_question(struct asker *a, const char *text, size_t len)
 {
 	cJSON *q = cJSON_ParseWithLength(text, len), *answer = NULL;
 	const char *cmd = string_of(q, "cmd");
 	size_t i;
 
+	for (i = 0; cmd && i < ARRAY_SIZE(commands); i++)
+		if (!strcmp(cmd, commands[i].name))
+			break;
 	if (!cmd)
 		answer = refusal("usage", "the question is not a JSON object with \"cmd\"");
-	for (i = 0; !answer && i < ARRAY_SIZE(commands); i++)
-		if (!strcmp(cmd, commands[i].name))
-			answer = commands[i].run(q);
-	if (!answer)
+	else if (i == ARRAY_SIZE(commands))
 		answer = refusal("usage", "unknown command");
+	else
+		answer = commands[i].run(a, q);
 	cJSON_Delete(q);
 	return answer;
 }
@@ -196,22 +310,46 @@ static bool may_ask(int fd)
 
 static void asker_free(struct asker *a)
 {
-	list_del(&a->link);
-	n_askers--;
-	event_free(a->event);
-	close(a->fd);
+	if (a->fd >= 0) {
+		list_del(&a->link);
+		n_askers--;
+		if (a->event)
+			event_free(a->event);
+		close(a->fd);
+		a->fd = -1;
+	}
+	/* What it waits for has its address. */
+	if (a->waits)
+		return;
+	message_put(a->payload);
+	free(a->packet);
 	free(a->answer);
 	free(a);
+}
+
+/* The next piece of the answer and what follows it; its length. */
+static size_t answer_piece(const struct asker *a, const void **data)
+{
+	size_t all = a->len, off = a->sent;
+	const char *from = a->answer;
+
+	if (off >= a->len && a->payload) {
+		from = (const char *)a->payload->payload;
+		all = a->payload->payload_len;
+		off -= a->len;
+	}
+	*data = from + off;
+	return all - off < PIECE ? all - off : PIECE;
 }
 
 static void writable(evutil_socket_t fd, short what, void *arg)
 {
 	struct asker *a = arg;
+	const void *data;
+	size_t n;
 
-	while (a->sent < a->len && !(what & EV_TIMEOUT)) {
-		size_t n = a->len - a->sent;
-		ssize_t rc = send(fd, a->answer + a->sent, n < PIECE ? n : PIECE,
-				  MSG_NOSIGNAL);
+	while (!(what & EV_TIMEOUT) && (n = answer_piece(a, &data))) {
+		ssize_t rc = send(fd, data, n, MSG_NOSIGNAL);
 
 		if (rc < 0 && errno == EAGAIN)
 			return;
@@ -222,12 +360,45 @@ static void writable(evutil_socket_t fd, short what, void *arg)
 	asker_free(a);
 }
 
+/* Also when what it asked for is in the store. */
+static void answer_go(void *arg)
+{
+	struct timeval tv = { .tv_sec = TIMEOUT_S };
+	struct asker *a = arg;
+
+	a->waits = false;
+	if (a->fd < 0) {
+		asker_free(a);
+		return;
+	}
+	event_assign(a->event, event_get_base(a->event), a->fd, EV_WRITE | EV_PERSIST,
+		     writable, a);
+	event_add(a->event, &tv);
+}
+
+/* Takes @answer. */
+static void answer_send(struct asker *a, cJSON *answer)
+{
+	a->answer = cJSON_PrintUnformatted(answer);
+	cJSON_Delete(answer);
+	if (!a->answer) {
+		asker_free(a);
+		return;
+	}
+	/* The NUL tells where the payload begins. */
+	a->len = strlen(a->answer) + (a->payload ? 1 : 0);
+	event_del(a->event);
+	a->waits = a->stores;
+	if (a->waits)
+		broker_when_stored(answer_go, a);
+	else
+		answer_go(a);
+}
+
 static void readable(evutil_socket_t fd, short what, void *arg)
 {
 	static char question[CONTROL_QUESTION_MAX];
-	struct timeval tv = { .tv_sec = TIMEOUT_S };
 	struct asker *a = arg;
-	struct event_base *base = event_get_base(a->event);
 	cJSON *answer;
 	ssize_t len;
 
@@ -242,18 +413,12 @@ static void readable(evutil_socket_t fd, short what, void *arg)
 		answer = refusal("denied", "only root and group " GROUP " may ask mqttd");
 	else if (len > (ssize_t)sizeof(question))
 		answer = refusal("usage", "the question is too long");
+	else if (a->packet_len)
+		answer = packet_piece(a, question, len);
 	else
-		answer = answer_question(question, len);
-	a->answer = cJSON_PrintUnformatted(answer);
-	cJSON_Delete(answer);
-	if (!a->answer) {
-		asker_free(a);
-		return;
-	}
-	a->len = strlen(a->answer);
-	event_del(a->event);
-	event_assign(a->event, base, fd, EV_WRITE | EV_PERSIST, writable, a);
-	event_add(a->event, &tv);
+		answer = answer_question(a, question, len);
+	if (answer)
+		answer_send(a, answer);
 }
 
 static void acceptable(evutil_socket_t fd, short what, void *arg)

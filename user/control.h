@@ -7,7 +7,7 @@
  * {"ok": true, "result": ...} or {"ok": false, "code": NAME, "error": TEXT}
  * with the codes
  *   usage      the question is not understood
- *   not-found  there is no such client
+ *   not-found  there is no such client, session or retained message
  *   denied     the process that asks is neither root nor in group mqttd
  *   internal   the daemon could not do it
  *
@@ -15,9 +15,23 @@
  *   "client list"   result: an array of clients
  *   "client show"   "id": client id; result: the client
  *   "client kick"   "id": client id, optional "clean_session": boolean
+ *   "session show"    "id": client id; result: the session
+ *   "session delete"  "id": client id; disconnects the client
+ *   "publish"       "bytes": length of a PUBLISH packet of 5.0, which follows in
+ *                   datagrams of at most 65,536 bytes; the answer comes when it
+ *                   is stored
+ *   "retained show" "topic"; result: what belongs to the message; the JSON text
+ *                   is followed by a NUL and the payload
  *   "stats"         result: the daemon's own figures
  *   "reload"        read the configuration anew, as SIGHUP
  *   "version"       result: {"version": TEXT, "pid": NUMBER}
+ *
+ * These answer with a page, an array of a few hundred at most; if the answer
+ * has "next", the same question with that as "from" brings the next page:
+ *   "session list"
+ *   "subscription list"  optional "id": client id
+ *   "retained list"      optional "filter": topic filter, "#" without
+ *   "retained clear"     likewise; result: the topics cleared
  */
 #ifndef MQTTD_CONTROL_H
 #define MQTTD_CONTROL_H

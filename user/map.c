@@ -140,6 +140,56 @@ struct map_entry *map_next(const struct map_entry *e)
 	return next;
 }
 
+static uint64_t bits_reversed(uint64_t x)
+{
+	x = (x & 0x5555555555555555ULL) << 1 | (x >> 1 & 0x5555555555555555ULL);
+	x = (x & 0x3333333333333333ULL) << 2 | (x >> 2 & 0x3333333333333333ULL);
+	x = (x & 0x0f0f0f0f0f0f0f0fULL) << 4 | (x >> 4 & 0x0f0f0f0f0f0f0f0fULL);
+	return __builtin_bswap64(x);
+}
+
+/* The first of a bucket that the walk has not met, or NULL. */
+static struct map_entry *bucket_next(const struct map *map, struct map_walk *w)
+{
+	size_t bucket = bits_reversed(w->next) & (map->n_buckets - 1);
+	struct map_entry *e, *found = NULL;
+	uint64_t place, best = 0;
+
+	for (e = map->buckets[bucket]; e; e = e->next) {
+		place = bits_reversed(e->hash);
+		if (place < w->next || (found && place >= best))
+			continue;
+		found = e;
+		best = place;
+	}
+	if (!found)
+		return NULL;
+	w->next = best + 1;
+	w->done = !w->next;
+	return found;
+}
+
+struct map_entry *map_walk_next(const struct map *map, struct map_walk *w,
+				unsigned int *steps)
+{
+	struct map_entry *e;
+	uint64_t span;
+
+	if (!map->n_buckets)
+		w->done = true;
+	while (!w->done && *steps) {
+		--*steps;
+		e = bucket_next(map, w);
+		if (e)
+			return e;
+		/* A bucket holds the places with the same highest bits. */
+		span = UINT64_MAX / map->n_buckets + 1;
+		w->next = (w->next / span + 1) * span;
+		w->done = !w->next;
+	}
+	return NULL;
+}
+
 void map_free(struct map *map)
 {
 	free(map->buckets);

@@ -32,6 +32,28 @@ struct map_entry *map_first(const struct map *map, uint64_t hash);
 struct map_entry *map_next(const struct map_entry *e);
 void map_free(struct map *map);
 
+/**
+ * struct map_walk - where a walk stands that goes on later
+ * @next: the place of the first entry it has not met
+ * @done: it has met all
+ *
+ * All zero is the beginning.  The order is that of the bit-reversed hashes: it
+ * does not change when the table grows, so that what is there all the time is
+ * met exactly once, whatever comes and goes between two steps.
+ */
+struct map_walk {
+	uint64_t next;
+	bool done;
+};
+
+/*
+ * The next entry of a walk; others of the same hash follow with map_next().
+ * NULL at its end, or when *@steps, of which each bucket looked at takes one,
+ * is used up.
+ */
+struct map_entry *map_walk_next(const struct map *map, struct map_walk *w,
+				unsigned int *steps);
+
 /* Walk all: the entry may be deleted in the body, none may be added. */
 #define map_for_each(e, tmp, i, map)						\
 	for ((i) = 0; (i) < (map)->n_buckets; (i)++)				\

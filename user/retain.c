@@ -151,6 +151,26 @@ void retain_match(const char *filter, retain_each_t each, void *arg)
 	walk_filter(&w, &retained.root, p, p + strlen(filter));
 }
 
+struct message *retain_find(const char *topic, size_t len)
+{
+	struct tnode *node = ttree_find(&retained, topic, len);
+
+	return node ? node->data : NULL;
+}
+
+struct message *retain_walk_next(struct map_walk *w, unsigned int *steps)
+{
+	struct map_entry *e;
+
+	while ((e = map_walk_next(&retained.map, w, steps))) {
+		struct tnode *node = container_of(e, struct tnode, entry);
+
+		if (node->data)
+			return node->data;
+	}
+	return NULL;
+}
+
 static void free_below(struct tnode *node)
 {
 	struct tnode *child, *tmp;

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct map_walk;
 struct message;
 
 /* An empty store. */
@@ -25,6 +26,13 @@ typedef void (*retain_each_t)(struct message *m, void *arg);
 
 /* Every unexpired message whose topic @filter matches; forgets expired ones. */
 void retain_match(const char *filter, retain_each_t each, void *arg);
+/* The message of a topic, an expired one included, or NULL. */
+struct message *retain_find(const char *topic, size_t len);
+/*
+ * The next message of a walk, see map_walk_next(), those of $SYS and expired
+ * ones included; valid until the store changes.
+ */
+struct message *retain_walk_next(struct map_walk *w, unsigned int *steps);
 /* Forget all. */
 void retain_free(void);
 

@@ -37,6 +37,7 @@ static struct ttree rib;
 static size_t rib_subscriptions;
 static size_t rib_shared;
 static uint64_t rib_mark;
+static uint64_t rib_number;
 
 void rib_init(void)
 {
@@ -133,6 +134,7 @@ static struct subscription *sub_new(struct session *s, const char *share,
 		node->data = subs;
 	}
 	sub->session = s;
+	sub->number = ++rib_number;
 	sub->node = node;
 	sub->filter = mem_strndup(filter, strlen(filter));
 	if (share) {
@@ -146,6 +148,7 @@ static struct subscription *sub_new(struct session *s, const char *share,
 	list_add_tail(&sub->by_session, &s->subs);
 	sub->charged = sub_cost(share, filter);
 	s->subs_bytes += sub->charged;
+	s->n_subs++;
 	mem_charge(sub->charged);
 	rib_subscriptions++;
 	return sub;
@@ -197,6 +200,7 @@ void rib_del(struct subscription *sub)
 		ttree_trim(&rib, sub->node);
 	}
 	sub->session->subs_bytes -= sub->charged;
+	sub->session->n_subs--;
 	mem_uncharge(sub->charged);
 	if (sub->share)
 		rib_shared--;

@@ -24,6 +24,7 @@ struct tnode;
  * @share_group: its group, or NULL
  * @share: share name or NULL
  * @filter: with mount point, without share
+ * @number: grows with each new one, so that @by_session ascends by it
  * @charged: bytes it is charged with
  * @refusal: reason code with which the kernel refused its route, or 0
  * @subid: Subscription Identifier, 0 = none
@@ -38,6 +39,7 @@ struct subscription {
 	struct share_group *share_group;
 	char *share;
 	char *filter;
+	uint64_t number;
 	size_t charged;
 	uint8_t refusal;
 	uint32_t subid;

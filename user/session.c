@@ -138,6 +138,21 @@ void session_for_each(session_each_t each, void *arg)
 		each(container_of(e, struct session, entry), arg);
 }
 
+static struct session *session_of(struct map_entry *e)
+{
+	return e ? container_of(e, struct session, entry) : NULL;
+}
+
+struct session *session_walk_next(struct map_walk *w, unsigned int *steps)
+{
+	return session_of(map_walk_next(&sessions, w, steps));
+}
+
+struct session *session_walk_same(const struct session *s)
+{
+	return session_of(map_next(&s->entry));
+}
+
 static void session_forget(struct session *s, void *arg)
 {
 	will_free(s->will);

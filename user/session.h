@@ -33,6 +33,7 @@ struct will;
  * @protocol: protocol level of its last connection
  * @expiry: Session Expiry Interval, seconds
  * @subs: subscriptions
+ * @n_subs: how many
  * @subs_bytes: what they are charged with
  * @will: waits for its delay while the client is away
  * @timer: runs to @will_at or @expires_at, whichever is first
@@ -67,6 +68,7 @@ struct session {
 	uint8_t protocol;
 	uint32_t expiry;
 	struct list subs;
+	size_t n_subs;
 	size_t subs_bytes;
 	struct will *will;
 	struct event *timer;
@@ -137,6 +139,9 @@ uint64_t session_count_expired(void);
 typedef void (*session_each_t)(struct session *s, void *arg);
 /* @each may free the session it is given. */
 void session_for_each(session_each_t each, void *arg);
+/* The next of a walk, see map_walk_next(), and others of its hash. */
+struct session *session_walk_next(struct map_walk *w, unsigned int *steps);
+struct session *session_walk_same(const struct session *s);
 
 /* QoS 2 packet ids of the client. */
 bool session_inbound_has(const struct session *s, uint16_t packet_id);
