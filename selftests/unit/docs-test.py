@@ -104,19 +104,30 @@ def mqttd_options():
 def ctl_help():
     usage = program("mqttctl", "--help")
     table, rest = usage.split("\n\n")[1:3]
-    names = [re.sub(r" +", " ", line.strip()) for line in re.findall(r"^  (.{24})", table, re.M)]
+    names = [re.sub(r" +", " ", line.strip()) for line in re.findall(r"^  (.{28})", table, re.M)]
     return names, options(rest)
+
+
+def ctl_words(name):
+    return re.sub(r" \[?[A-Z].*", "", name).split()
+
+
+def own_options(name):
+    """Options of one command."""
+    return options(program("mqttctl", *ctl_words(name), "--help").split("\n", 1)[1])
 
 
 def mqttctl_commands():
     names, _ = ctl_help()
     page = [line.replace("[ ", "[").replace(" ]", "]")
-            for line in tagged(man("tools/mqttctl/mqttctl.8")["COMMANDS"])]
+            for line in tagged(man("tools/mqttctl/mqttctl.8")["COMMANDS"])
+            if not line.startswith("-")]
     return differ("mqttctl(8)", names, page)
 
 
 def mqttctl_options():
-    return differ("options of mqttctl(8)", ctl_help()[1],
+    names, known = ctl_help()
+    return differ("options of mqttctl(8)", known.union(*map(own_options, names)),
                   sections_of("tools/mqttctl/mqttctl.8"))
 
 
@@ -124,7 +135,7 @@ def mqttctl_command_help():
     return [f"mqttctl {name} --help: does not begin with its usage"
             for name in ctl_help()[0]
             if f" {name}\n" not in
-            program("mqttctl", *re.sub(r" \[?[A-Z].*", "", name).split(), "--help")]
+            program("mqttctl", *ctl_words(name), "--help")]
 
 
 def complete(*words):
@@ -137,8 +148,13 @@ def complete(*words):
 
 
 def completion():
-    commands = [re.sub(r" \[?[A-Z].*", "", n).split() for n in ctl_help()[0]]
-    wrong = differ("completion of options", ctl_help()[1], complete("-"))
+    names, known = ctl_help()
+    commands = [ctl_words(n) for n in names]
+    wrong = differ("completion of options", known, complete("-"))
+    for name in names:
+        if own_options(name):
+            wrong += differ(f"completion of options of {name}", known | own_options(name),
+                            complete(*ctl_words(name), "-"))
     wrong += differ("completion", {c[0] for c in commands}, complete(""))
     for group in {c[0] for c in commands if len(c) == 2}:
         wrong += differ(f"completion of {group}", {c[1] for c in commands if c[0] == group},

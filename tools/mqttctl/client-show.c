@@ -4,8 +4,6 @@
  * session from the daemon.  One of them may be missing: a session without a
  * connection, or a daemon that is away.
  */
-#include <stdio.h>
-
 #include "conn.h"
 #include "ctl.h"
 #include "daemon.h"
@@ -41,31 +39,6 @@ static int from_daemon(const char *id, cJSON *out)
 	return status;
 }
 
-/* NAME: VALUE, one a line, what is nested with a dot. */
-static void print(const cJSON *value, const char *prefix)
-{
-	const cJSON *item;
-	char name[128];
-	char *text;
-	int i = 0;
-
-	if (!cJSON_IsObject(value) &&
-	    !(cJSON_IsArray(value) && cJSON_IsObject(value->child))) {
-		text = cJSON_IsString(value) ? NULL : cJSON_PrintUnformatted(value);
-		printf("%s: %s\n", prefix, text ? text : value->valuestring);
-		cJSON_free(text);
-		return;
-	}
-	cJSON_ArrayForEach(item, value) {
-		if (item->string)
-			snprintf(name, sizeof(name), "%s%s%s", prefix,
-				 *prefix ? "." : "", item->string);
-		else
-			snprintf(name, sizeof(name), "%s.%d", prefix, i++);
-		print(item, name);
-	}
-}
-
 int cmd_client_show(char **args)
 {
 	cJSON *out = cJSON_CreateObject();
@@ -78,10 +51,8 @@ int cmd_client_show(char **args)
 		status = from_daemon(conn ? conn_client_id(conn) : args[0], out);
 	if (status == DAEMON_AWAY)
 		status = conn ? CTL_OK : daemon_away();
-	if (!status && ctl_options.json)
-		return ctl_print_json(out);
 	if (!status)
-		print(out, "");
+		return ctl_print_object(out);
 	cJSON_Delete(out);
 	return status;
 }

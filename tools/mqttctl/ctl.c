@@ -24,7 +24,7 @@ int ctl_fail(int status, const char *fmt, ...)
 	return status;
 }
 
-static int finish_output(void)
+int ctl_flush(void)
 {
 	if (fflush(stdout) || ferror(stdout))
 		return ctl_fail(CTL_ERROR, "cannot write: %s", strerror(errno));
@@ -38,16 +38,28 @@ static void *checked(void *p)
 	return p;
 }
 
+void *ctl_alloc(size_t size)
+{
+	return checked(malloc(size));
+}
+
 /* ---- JSON --------------------------------------------------------------- */
 
-int ctl_print_json(cJSON *json)
+int ctl_put_json(const cJSON *json)
 {
 	char *text = checked(cJSON_PrintUnformatted(json));
 
-	puts(text);
+	fputs(text, stdout);
 	free(text);
+	return ferror(stdout) ? ctl_flush() : CTL_OK;
+}
+
+int ctl_print_json(cJSON *json)
+{
+	ctl_put_json(json);
+	putchar('\n');
 	cJSON_Delete(json);
-	return finish_output();
+	return ctl_flush();
 }
 
 /* Length of the longest beginning of @s that is UTF-8 without NUL. */
@@ -139,20 +151,28 @@ static int width(const char *s)
 	return n;
 }
 
-int ctl_print_table(struct ctl_table *t)
+static void measure(struct ctl_table *t)
 {
-	int *widths = checked(calloc(t->n_cols, sizeof(*widths)));
 	size_t i;
 
+	if (!t->widths)
+		t->widths = checked(calloc(t->n_cols, sizeof(*t->widths)));
 	for (i = 0; i < t->n_cells; i++) {
 		int w = width(t->cells[i]);
 
-		if (w > widths[i % t->n_cols])
-			widths[i % t->n_cols] = w;
+		if (w > t->widths[i % t->n_cols])
+			t->widths[i % t->n_cols] = w;
 	}
+}
+
+int ctl_flush_table(struct ctl_table *t)
+{
+	size_t i;
+
+	measure(t);
 	for (i = 0; i < t->n_cells; i++) {
 		unsigned int col = i % t->n_cols;
-		int pad = widths[col] - width(t->cells[i]);
+		int pad = t->widths[col] - width(t->cells[i]);
 		bool last = col == t->n_cols - 1;
 
 		if (t->right & (1U << col))
@@ -162,9 +182,68 @@ int ctl_print_table(struct ctl_table *t)
 		fputs(last ? "\n" : "  ", stdout);
 		free(t->cells[i]);
 	}
+	t->n_cells = 0;
+	return ctl_flush();
+}
+
+void ctl_free_table(struct ctl_table *t)
+{
 	free(t->cells);
-	free(widths);
-	return finish_output();
+	free(t->widths);
+}
+
+int ctl_print_table(struct ctl_table *t)
+{
+	int status = ctl_flush_table(t);
+
+	ctl_free_table(t);
+	return status;
+}
+
+/* ---- objects ------------------------------------------------------------ */
+
+/* Made fit for a terminal. */
+static void put_text(const char *s)
+{
+	for (; *s; s++)
+		putchar(((unsigned char)*s < ' ' && *s != '\n' && *s != '\t') || *s == 0x7f ?
+			'?' : *s);
+}
+
+/* NAME: VALUE, one a line, what is nested with a dot. */
+static void put_member(const cJSON *value, const char *prefix)
+{
+	const cJSON *item;
+	char name[128];
+	char *text;
+	int i = 0;
+
+	if (!cJSON_IsObject(value) &&
+	    !(cJSON_IsArray(value) && cJSON_IsObject(value->child))) {
+		text = cJSON_IsString(value) ? NULL : cJSON_PrintUnformatted(value);
+		printf("%s: ", prefix);
+		put_text(text ? text : value->valuestring);
+		putchar('\n');
+		cJSON_free(text);
+		return;
+	}
+	cJSON_ArrayForEach(item, value) {
+		if (item->string)
+			snprintf(name, sizeof(name), "%s%s%s", prefix,
+				 *prefix ? "." : "", item->string);
+		else
+			snprintf(name, sizeof(name), "%s.%d", prefix, i++);
+		put_member(item, name);
+	}
+}
+
+int ctl_print_object(cJSON *object)
+{
+	if (ctl_options.json)
+		return ctl_print_json(object);
+	put_member(object, "");
+	cJSON_Delete(object);
+	return ctl_flush();
 }
 
 int ctl_finish(int status, cJSON *list, int (*print)(const cJSON *list))

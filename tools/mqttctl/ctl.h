@@ -20,7 +20,7 @@ enum {
 	CTL_ERROR = 1,		/* it could not be done */
 	CTL_USAGE = 2,		/* the command line is wrong */
 	CTL_MISSING = 3,	/* module, daemon or permission is missing */
-	CTL_NOT_FOUND = 4,	/* there is no such client or parameter */
+	CTL_NOT_FOUND = 4,	/* there is no such client, session ... */
 };
 
 /**
@@ -44,6 +44,8 @@ extern struct ctl_options ctl_options;
  * @help: one line
  * @more: more lines for its --help, or NULL
  * @run: returns the exit status
+ * @option: takes an option of its own and what follows it; returns how many
+ *	words that is, 0 if it knows it not, -1 if it is wrong, as printed
  */
 struct ctl_command {
 	const char *name;
@@ -53,9 +55,10 @@ struct ctl_command {
 	const char *help;
 	const char *more;
 	int (*run)(char **args);	/* NULL after the last argument */
+	int (*option)(char **argv);
 };
 
-/* One in each file of its name. */
+/* Each in the file of its name, or of its first word. */
 int cmd_client_list(char **args);
 int cmd_client_show(char **args);
 int cmd_client_kick(char **args);
@@ -64,10 +67,34 @@ int cmd_stats(char **args);
 int cmd_monitor(char **args);
 int cmd_param_get(char **args);
 int cmd_param_set(char **args);
+int cmd_session_list(char **args);
+int cmd_session_show(char **args);
+int cmd_session_delete(char **args);
+int cmd_subscription_list(char **args);
+int cmd_retained_list(char **args);
+int cmd_retained_show(char **args);
+int cmd_retained_clear(char **args);
+int cmd_publish(char **args);
+
+/* Options of their own. */
+int retained_option(char **argv);
+int publish_option(char **argv);
 
 /* Print "mqttctl: TEXT" to stderr and return @status. */
 int ctl_fail(int status, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/* Memory, or the end of the program. */
+void *ctl_alloc(size_t size);
+
+/* Write out what was printed; CTL_OK or CTL_ERROR. */
+int ctl_flush(void);
+
+/* Print a JSON value without a newline; CTL_OK or CTL_ERROR. */
+int ctl_put_json(const cJSON *json);
+
+/* Print an object, NAME: VALUE in each line or as JSON, and free it. */
+int ctl_print_object(cJSON *object);
 
 /**
  * ctl_print_json - print a JSON value and free it
@@ -82,6 +109,7 @@ int ctl_print_json(cJSON *json);
  * @right: bit per column: numbers, aligned to the right
  * @n_cells: cells so far, headings included
  * @cells: all cells, row by row
+ * @widths: of the columns, once rows were printed
  */
 struct ctl_table {
 	unsigned int n_cols;
@@ -89,6 +117,7 @@ struct ctl_table {
 	size_t n_cells;
 	size_t room;
 	char **cells;
+	int *widths;
 };
 
 /* Add one cell; it is copied and made fit for a terminal. */
@@ -97,6 +126,14 @@ void ctl_cell(struct ctl_table *t, const char *fmt, ...)
 
 /* Add a row of headings, one for each column. */
 void ctl_heads(struct ctl_table *t, const char * const *heads);
+
+/*
+ * Print the rows so far; columns do not become narrower afterwards.  CTL_OK or
+ * CTL_ERROR.
+ */
+int ctl_flush_table(struct ctl_table *t);
+
+void ctl_free_table(struct ctl_table *t);
 
 /* Print the table and free it; CTL_OK or CTL_ERROR. */
 int ctl_print_table(struct ctl_table *t);

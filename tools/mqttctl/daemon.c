@@ -56,8 +56,21 @@ static int connect_daemon(int *out)
 	return CTL_OK;
 }
 
-/* The whole answer as text, or NULL, then reported. */
-static char *receive(int fd)
+/* Send @len bytes in pieces; one who refuses them may have closed. */
+static int send_pieces(int fd, const uint8_t *data, size_t len)
+{
+	size_t done = 0, n;
+
+	for (; done < len; done += n) {
+		n = len - done < PIECE ? len - done : PIECE;
+		if (send(fd, data + done, n, MSG_NOSIGNAL) < 0)
+			return errno == EPIPE || errno == ECONNRESET ? 0 : -1;
+	}
+	return 0;
+}
+
+/* The whole answer and a NUL, or NULL, then reported. */
+static char *receive(int fd, size_t *size)
 {
 	size_t len = 0, room = 0;
 	char *text = NULL;
@@ -84,38 +97,45 @@ static char *receive(int fd)
 		return NULL;
 	}
 	text[len] = '\0';
+	*size = len;
 	return text;
 }
 
-/* Take the result out of the answer, or report the error in it. */
-static int judge(const char *text, cJSON **result)
+/* The error in an answer as an exit status, reported. */
+static int refused(const cJSON *answer)
 {
-	cJSON *answer = cJSON_Parse(text);
 	const char *code, *error;
-	int status = CTL_OK;
 
-	if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(answer, "ok"))) {
-		if (result)
-			*result = cJSON_DetachItemFromObjectCaseSensitive(answer,
-									  "result");
-		cJSON_Delete(answer);
-		return CTL_OK;
-	}
 	code = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(answer, "code"));
 	error = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(answer, "error"));
 	if (!code || !error)
-		status = ctl_fail(CTL_ERROR, "mqttd's answer is no answer; is its version ours?");
-	else if (!strcmp(code, "not-found"))
-		status = ctl_fail(CTL_NOT_FOUND, "%s", error);
-	else if (!strcmp(code, "denied"))
-		status = ctl_fail(CTL_MISSING, "%s", error);
-	else
-		status = ctl_fail(CTL_ERROR, "mqttd: %s", error);
+		return ctl_fail(CTL_ERROR, "mqttd's answer is no answer; is its version ours?");
+	if (!strcmp(code, "not-found"))
+		return ctl_fail(CTL_NOT_FOUND, "%s", error);
+	if (!strcmp(code, "denied"))
+		return ctl_fail(CTL_MISSING, "%s", error);
+	return ctl_fail(CTL_ERROR, "mqttd: %s", error);
+}
+
+/* Take the result out of the answer, or report the error in it. */
+static int judge(const char *text, cJSON **result, cJSON **next)
+{
+	cJSON *answer = cJSON_Parse(text);
+	int status = CTL_OK;
+
+	if (!cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(answer, "ok")))
+		status = refused(answer);
+	if (!status && result)
+		*result = cJSON_DetachItemFromObjectCaseSensitive(answer, "result");
+	if (!status && next)
+		*next = cJSON_DetachItemFromObjectCaseSensitive(answer, "next");
 	cJSON_Delete(answer);
 	return status;
 }
 
-int daemon_ask(cJSON *question, cJSON **result)
+/* Ask, send @len bytes of @data after it, hear the answer; frees @question. */
+static int converse(cJSON *question, const uint8_t *data, size_t data_len, char **answer,
+		    size_t *len)
 {
 	char *text = cJSON_PrintUnformatted(question);
 	int fd = -1, status;
@@ -126,16 +146,66 @@ int daemon_ask(cJSON *question, cJSON **result)
 		free(text);
 		return status;
 	}
-	if (!text || send(fd, text, strlen(text), MSG_NOSIGNAL) < 0) {
-		status = ctl_fail(CTL_ERROR, "cannot ask mqttd: %s",
-				  strerror(errno));
-		free(text);
+	if (!text || send(fd, text, strlen(text), MSG_NOSIGNAL) < 0 ||
+	    send_pieces(fd, data, data_len)) {
+		status = ctl_fail(CTL_ERROR, "cannot ask mqttd: %s", strerror(errno));
 	} else {
-		free(text);
-		text = receive(fd);
-		status = text ? judge(text, result) : CTL_ERROR;
-		free(text);
+		*answer = receive(fd, len);
+		status = *answer ? CTL_OK : CTL_ERROR;
 	}
+	free(text);
 	close(fd);
+	return status;
+}
+
+int daemon_ask_page(cJSON *question, cJSON **result, cJSON **next)
+{
+	char *text = NULL;
+	size_t len;
+	int status = converse(question, NULL, 0, &text, &len);
+
+	if (!status)
+		status = judge(text, result, next);
+	free(text);
+	return status;
+}
+
+int daemon_ask(cJSON *question, cJSON **result)
+{
+	return daemon_ask_page(question, result, NULL);
+}
+
+int daemon_ask_payload(cJSON *question, cJSON **result, uint8_t **payload, size_t *len)
+{
+	char *text = NULL;
+	size_t size, head;
+	int status = converse(question, NULL, 0, &text, &size);
+
+	if (!status)
+		status = judge(text, result, NULL);
+	if (!status) {
+		/* Behind the NUL that ends the JSON text. */
+		head = strlen(text) + 1;
+		*len = size > head ? size - head : 0;
+		*payload = ctl_alloc(*len + 1);
+		memcpy(*payload, text + size - *len, *len);
+	}
+	free(text);
+	return status;
+}
+
+int daemon_publish(const uint8_t *packet, size_t len)
+{
+	cJSON *question = cJSON_CreateObject();
+	char *text = NULL;
+	size_t size;
+	int status;
+
+	cJSON_AddStringToObject(question, "cmd", "publish");
+	cJSON_AddNumberToObject(question, "bytes", (double)len);
+	status = converse(question, packet, len, &text, &size);
+	if (!status)
+		status = judge(text, NULL, NULL);
+	free(text);
 	return status;
 }

@@ -20,27 +20,67 @@ static const struct ctl_command commands[] = {
 	{ "client list", "", 0, 0, "list the connections",
 	  "Times are in seconds, queues in bytes. ROUTED and PUNTED count what the\n"
 	  "client published: routed by the kernel, or given to mqttd.\n",
-	  cmd_client_list },
+	  cmd_client_list, NULL },
 	{ "client show", "ID", 1, 1, "show all of a client",
 	  "ID is a client id or the number of a connection.\n",
-	  cmd_client_show },
+	  cmd_client_show, NULL },
 	{ "client kick", "ID", 1, 1, "disconnect a client",
 	  "ID is a client id or the number of a connection. mqttd does it; only if\n"
 	  "mqttd is away does the kernel close the connection.\n",
-	  cmd_client_kick },
+	  cmd_client_kick, NULL },
 	{ "route list", "", 0, 0, "list what the kernel forwards by",
 	  "TARGET is the number of a connection, or the daemon.\n",
-	  cmd_route_list },
+	  cmd_route_list, NULL },
+	{ "session list", "", 0, 0, "list the sessions",
+	  "Those whose client is away included. Times are in seconds, BYTES is what\n"
+	  "waits in the queue.\n",
+	  cmd_session_list, NULL },
+	{ "session show", "ID", 1, 1, "show a session",
+	  "ID is a client id.\n",
+	  cmd_session_show, NULL },
+	{ "session delete", "ID", 1, 1, "forget a session",
+	  "ID is a client id. A client that is connected is disconnected. Its will, if\n"
+	  "there is one, is published.\n",
+	  cmd_session_delete, NULL },
+	{ "subscription list", "[ID]", 0, 1, "list the subscriptions",
+	  "Of all, or of the client id ID. RH is Retain Handling.\n",
+	  cmd_subscription_list, NULL },
+	{ "retained list", "[FILTER]", 0, 1, "list the retained messages",
+	  "Those whose topics FILTER matches; without it all but those of topics that\n"
+	  "begin with $. Times are in seconds; FROM is the client id of the publisher.\n",
+	  cmd_retained_list, NULL },
+	{ "retained show", "TOPIC", 1, 1, "show a retained message",
+	  "\n"
+	  "      --payload  write nothing but the payload, as it is\n",
+	  cmd_retained_show, retained_option },
+	{ "retained clear", "FILTER", 1, 1, "forget retained messages",
+	  "All whose topics FILTER matches. Who has subscribed gets an empty message,\n"
+	  "as if a client had cleared them.\n",
+	  cmd_retained_clear, NULL },
+	{ "publish", "", 0, 0, "publish a message",
+	  "The options are those of mosquitto_pub:\n"
+	  "\n"
+	  "  -t, --topic TOPIC      topic\n"
+	  "  -m, --message MESSAGE  payload\n"
+	  "  -f, --file FILE        take the payload from a file, - for stdin\n"
+	  "  -n, --null-message     empty payload\n"
+	  "  -q, --qos QOS          0, 1 or 2 (0)\n"
+	  "  -r, --retain           retained message\n"
+	  "  -D, --property publish NAME VALUE\n"
+	  "                         property; NAME is content-type, correlation-data,\n"
+	  "                         message-expiry-interval, payload-format-indicator,\n"
+	  "                         response-topic or user-property (two values)\n",
+	  cmd_publish, publish_option },
 	{ "stats", "", 0, 0, "print the counters of the module", NULL,
-	  cmd_stats },
+	  cmd_stats, NULL },
 	{ "monitor", "", 0, 0, "print connections as they come and go",
 	  "One line for each, with -j a JSON object. Ends with Ctrl-C.\n",
-	  cmd_monitor },
+	  cmd_monitor, NULL },
 	{ "param get", "[NAME]", 0, 1, "print parameters of the module", NULL,
-	  cmd_param_get },
+	  cmd_param_get, NULL },
 	{ "param set", "NAME VALUE", 2, 2, "change a parameter of the module",
 	  "VALUE is a number, on or off.\n",
-	  cmd_param_set },
+	  cmd_param_set, NULL },
 };
 
 static void print_help(void)
@@ -49,7 +89,7 @@ static void print_help(void)
 
 	printf("Usage: mqttctl [-j] [-s PATH] COMMAND [ARGUMENTS]\n\n");
 	for (i = 0; i < ARRAY_SIZE(commands); i++)
-		printf("  %-11s %-12s %s\n", commands[i].name, commands[i].args,
+		printf("  %-17s %-10s %s\n", commands[i].name, commands[i].args,
 		       commands[i].help);
 	printf("\n"
 	       "  -j, --json         print JSON\n"
@@ -58,7 +98,7 @@ static void print_help(void)
 	       "  -h, --help         print this, or the help of a command, and exit\n"
 	       "\n"
 	       "Exit status: 0 done, 1 error, 2 command line, 3 module, daemon or\n"
-	       "permission missing, 4 no such client or parameter.\n",
+	       "permission missing, 4 no such client, session, message or parameter.\n",
 	       MQTTD_CONTROL);
 }
 
@@ -118,17 +158,25 @@ static int no_command(char **words, int n, bool help)
 			usage("one of the above is wanted, not", words[1]);
 }
 
-static int dispatch(char **words, int n, bool help)
+/* The command that the words so far begin with, or NULL. */
+static const struct ctl_command *find(char **words, int n, int *used)
 {
-	const struct ctl_command *cmd = NULL;
-	int used = 0;
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(commands) && !used; i++) {
-		cmd = &commands[i];
-		used = match(cmd, words, n);
+	for (i = 0; i < ARRAY_SIZE(commands); i++) {
+		*used = match(&commands[i], words, n);
+		if (*used)
+			return &commands[i];
 	}
-	if (!used)
+	return NULL;
+}
+
+static int dispatch(char **words, int n, bool help)
+{
+	int used;
+	const struct ctl_command *cmd = find(words, n, &used);
+
+	if (!cmd)
 		return no_command(words, n, help);
 	if (help) {
 		print_command_help(cmd);
@@ -144,10 +192,18 @@ static int dispatch(char **words, int n, bool help)
 	return cmd->run(words + used);
 }
 
-/* Take one option; how many words of @argv it is, 0 if none, -1 if wrong. */
-static int take_option(char **argv, bool *help, bool *version)
+/*
+ * Take one option, @cmd's own included; how many words of @argv it is, 0 if
+ * none, -1 if wrong.
+ */
+static int take_option(const struct ctl_command *cmd, char **argv, bool *help,
+		       bool *version)
 {
 	const char *a = argv[0];
+	int used = cmd && cmd->option && a[0] == '-' ? cmd->option(argv) : 0;
+
+	if (used)
+		return used;
 
 	if (!strcmp(a, "-j") || !strcmp(a, "--json")) {
 		ctl_options.json = true;
@@ -176,7 +232,7 @@ static int take_option(char **argv, bool *help, bool *version)
 static int take_options(int argc, char **argv, bool *help, bool *version)
 {
 	bool words_only = false;
-	int i = 1, n = 0, used;
+	int i = 1, n = 0, used, named;
 
 	while (i < argc) {
 		if (!words_only && !strcmp(argv[i], "--")) {
@@ -184,7 +240,8 @@ static int take_options(int argc, char **argv, bool *help, bool *version)
 			i++;
 			continue;
 		}
-		used = words_only ? 0 : take_option(argv + i, help, version);
+		used = words_only ? 0 : take_option(find(argv, n, &named), argv + i,
+						    help, version);
 		if (used < 0)
 			return -1;
 		if (!used)
