@@ -337,6 +337,9 @@ const struct conf_option conf_options[] = {
 	PARSE(mount_point, CONF_LISTENER, parse_mount_point),
 	LISTENER(max_connections, CONF_INT, .min = -1, .max = INT_MAX),
 	LISTENER(max_qos, CONF_U8, .max = 2),
+	/* Its former name. */
+	{ .name = "maximum_qos", .type = CONF_U8, .scope = CONF_LISTENER,
+	  .offset = offsetof(struct conf_listener, max_qos), .max = 2 },
 	LISTENER(max_topic_alias, CONF_U16, .max = 65535),
 	LISTENER(receive_buffer, CONF_U32, .min = CONF_BUFFER_MIN, .max = CONF_BUFFER_MAX),
 	LISTENER(send_buffer, CONF_U32, .min = CONF_BUFFER_MIN, .max = CONF_BUFFER_MAX),

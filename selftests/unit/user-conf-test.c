@@ -232,6 +232,7 @@ static void test_bounds(void **state)
 	bad("max_queued_bytes 1 2\n", 1, "not \"1 2\"");
 	bad("memory_limit 99999999999999999999\n", 1, "memory_limit is a number");
 	bad("listener 1884\nmax_qos 3\n", 2, "from 0 to 2");
+	bad("listener 1884\nmaximum_qos 3\n", 2, "from 0 to 2");
 	bad("listener 1884\nmax_connections -2\n", 2, "from -1 to");
 	bad("listener 1884\nmax_topic_alias 65536\n", 2, "from 0 to 65535");
 	bad("listener 1884\nsend_buffer 4095\n", 2, "from 4096 to 536870912");
