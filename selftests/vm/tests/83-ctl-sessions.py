@@ -265,9 +265,9 @@ def many(server):
             with server.client(wire.V5, client_id="churn") as other:
                 while not stop.is_set():
                     n = len(changes)
-                    other.subscribe("churn/%d" % n)
+                    other.subscribe("follow/%d" % n)
                     other.publish1("churn/%d" % n, b"x", retain=1)
-                    other.unsubscribe("churn/%d" % n)
+                    other.unsubscribe("follow/%d" % n)
                     other.publish1("churn/%d" % n, b"", retain=1)
                     changes.append(n)
 
