@@ -305,7 +305,10 @@ static inline bool kmqtt_conn_accepted(const struct kmqtt_conn *conn)
 static inline bool kmqtt_conn_takes(const struct kmqtt_conn *conn)
 {
 	return READ_ONCE(conn->state) == KMQTT_STATE_OPEN &&
-	       READ_ONCE(conn->tx.routed_bytes) < conn->queue_bytes;
+	       !READ_ONCE(conn->close_req.cause) &&
+	       READ_ONCE(conn->tx.routed_bytes) < conn->queue_bytes &&
+	       (!conn->queue_count ||
+		READ_ONCE(conn->tx.routed_count) < conn->queue_count);
 }
 
 /* Find and reference a connection by id; NULL if there is none. */

@@ -24,6 +24,9 @@
 #define FIB_ROUTES_MAX	(4U << 20)
 #define FIB_BYTES_MAX	((size_t)1 << 30)
 
+/* Members of a share group looked at for one message; the next begins behind. */
+#define GROUP_LOOK_MAX	1024U
+
 /* kmqtt_fib_route.live: what look-ups need, in one word to change at once. */
 #define LIVE_SUBID		GENMASK(27, 0)
 #define LIVE_NO_LOCAL		BIT(28)
@@ -240,50 +243,74 @@ static u8 live_flags(u32 live)
 	return live & LIVE_RETAIN ? KMQTT_ROUTE_F_RETAIN_AS_PUBLISHED : 0;
 }
 
-/*
- * Choose the member whose turn it is, or the next that would take a message
- * now.  If none would, it is lost where it should have gone.
+/**
+ * enum group_rank - how well a member of a group suits, best first
+ * @GROUP_READY: what it is sent leaves
+ * @GROUP_BUSY: its queue has room, but its peer does not read at present
+ * @GROUP_DAEMON: the daemon, for those who are away
+ * @GROUP_FULL: it would lose the message, as would all others
  */
-static struct kmqtt_fib_route *group_pick(const struct kmqtt_fib_query *query,
-					  struct kmqtt_node *group)
-{
-	struct kmqtt_members *members = rcu_dereference(group->members);
-	struct kmqtt_fib_route *route, *first = NULL;
-	u32 i, n, turn;
+enum group_rank {
+	GROUP_READY,
+	GROUP_BUSY,
+	GROUP_DAEMON,
+	GROUP_FULL,
+};
 
-	if (!members)
-		return NULL;
-	/* Acquire pairs with group_add(). */
-	n = smp_load_acquire(&members->n);
-	if (!n)
-		return NULL;
-	turn = (u32)atomic_inc_return(&group->turn) % n;
-	for (i = 0; i < n; i++) {
-		route = rcu_dereference(members->route[(turn + i) % n]);
-		if (READ_ONCE(route->live) & LIVE_NO_LOCAL &&
-		    query->source && route->id.conn == query->source)
-			continue;
-		if (!query_allows(query, route->id.conn))
-			continue;
-		if (!route->id.conn || kmqtt_conn_takes(route->id.conn))
-			return route;
-		if (!first)
-			first = route;
-	}
-	return first;
+static enum group_rank group_rank(const struct kmqtt_conn *conn)
+{
+	if (!conn)
+		return GROUP_DAEMON;
+	if (!kmqtt_conn_takes(conn))
+		return GROUP_FULL;
+	return test_bit(KMQTT_CB_BLOCKED, &conn->bits) ? GROUP_BUSY : GROUP_READY;
 }
 
+static bool group_offer(struct kmqtt_fib_query *query,
+			const struct kmqtt_fib_route *route, bool spare)
+{
+	u32 live = READ_ONCE(route->live), subid = live & LIVE_SUBID;
+	const struct kmqtt_fib_dest dest = {
+		.conn = route->id.conn,
+		.subids = &subid,
+		.n_subids = subid ? 1 : 0,
+		.flags = live_flags(live),
+		.spare = spare,
+	};
+
+	if (live & LIVE_NO_LOCAL && query->source && dest.conn == query->source)
+		return false;
+	if (!query_allows(query, dest.conn) || !query->emit(query->ctx, &dest))
+		return false;
+	query->n++;
+	return true;
+}
+
+/*
+ * Give the message to the member whose turn it is, or to the next that can
+ * take it.  If none can, it is lost where it should have gone.
+ */
 static void group_emit(struct kmqtt_fib_query *query, struct kmqtt_node *group)
 {
-	struct kmqtt_fib_route *route = group_pick(query, group);
-	u32 live, subid;
+	struct kmqtt_members *members = rcu_dereference(group->members);
+	struct kmqtt_fib_route *route;
+	enum group_rank rank;
+	u32 i, n, turn;
 
-	if (!route)
+	/* Acquire pairs with group_add(). */
+	n = members ? smp_load_acquire(&members->n) : 0;
+	if (!n)
 		return;
-	live = READ_ONCE(route->live);
-	subid = live & LIVE_SUBID;
-	query_emit(query, route->id.conn, &subid, subid ? 1 : 0,
-		   live_flags(live));
+	turn = (u32)atomic_inc_return(&group->turn) % n;
+	for (rank = GROUP_READY; rank <= GROUP_FULL; rank++) {
+		for (i = 0; i < min(n, GROUP_LOOK_MAX); i++) {
+			route = rcu_dereference(members->route[(turn + i) % n]);
+			/* Ranks change meanwhile: a better one than sought does. */
+			if (group_rank(route->id.conn) <= rank &&
+			    group_offer(query, route, rank < GROUP_FULL))
+				return;
+		}
+	}
 }
 
 /* ---- look-up ---- */

@@ -44,6 +44,7 @@ struct kmqtt_route_opts {
  * struct kmqtt_fib_dest - one destination of a look-up
  * @conn: target, valid in the caller's RCU read-side section; %NULL = daemon
  * @flags: KMQTT_ROUTE_F_RETAIN_AS_PUBLISHED if any matching route has it
+ * @spare: a member of a share group, and another may take the message instead
  * @n_subids: number of Subscription Identifiers, at most KMQTT_SUBIDS_MAX
  * @subids: those of all matching routes of this connection, ascending
  */
@@ -52,9 +53,11 @@ struct kmqtt_fib_dest {
 	const u32 *subids;
 	u16 n_subids;
 	u8 flags;
+	bool spare;
 };
 
-typedef void (*kmqtt_fib_emit_t)(void *ctx, const struct kmqtt_fib_dest *dest);
+/* False, with nothing counted, if @dest is spare and cannot take the message. */
+typedef bool (*kmqtt_fib_emit_t)(void *ctx, const struct kmqtt_fib_dest *dest);
 
 /* An empty FIB, or %NULL without memory.  Process context, may sleep. */
 struct kmqtt_fib *kmqtt_fib_create(void);
@@ -101,7 +104,8 @@ void kmqtt_fib_invalidate(struct kmqtt_fib *fib);
  * @len: its length
  * @source: publishing connection or %NULL: routes with No Local to it are
  *	left out
- * @emit: called once per destination, in the caller's RCU read-side section
+ * @emit: called once per destination, in the caller's RCU read-side section;
+ *	for a spare one that refuses, another follows
  * @ctx: its first argument
  *
  * Each connection comes at most once, plus once per share group that chose

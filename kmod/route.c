@@ -151,7 +151,8 @@ static bool route_needs_msg(const struct kmqtt_inbound *in,
 	       (dest->n_subids || in->pub->props_extra);
 }
 
-static void route_to(struct route_ctx *ctx, struct kmqtt_conn *to)
+/* Returns as kmqtt_fib_emit_t. */
+static bool route_to(struct route_ctx *ctx, struct kmqtt_conn *to, bool spare)
 {
 	const struct route_run *run;
 	struct route_run own;
@@ -161,40 +162,45 @@ static void route_to(struct route_ctx *ctx, struct kmqtt_conn *to)
 	} else {
 		if (ctx->in->topic_len <= to->mount.len ||
 		    memcmp(ctx->in->topic, to->mount.data, to->mount.len))
-			return;
+			return !spare;
 		run = route_encode(ctx->in, to->level, to->mount.len, &own) ?
 			&own : NULL;
 	}
-	if (!run)
-		kmqtt_stat_inc(to->kn, DROPPED_MEMORY);
-	else if (to->max_packet_out && run->len > to->max_packet_out)
+	if (run && (!to->max_packet_out || run->len <= to->max_packet_out))
+		return kmqtt_tx_run(to, run->page, run->addr, run->len,
+				    ctx->in->pub->payload_len, spare);
+	if (spare)
+		return false;
+	if (run)
 		kmqtt_stat_inc(to->kn, DROPPED_LARGE);
 	else
-		kmqtt_tx_run(to, run->page, run->addr, run->len,
-			     ctx->in->pub->payload_len);
+		kmqtt_stat_inc(to->kn, DROPPED_MEMORY);
+	return true;
 }
 
-static void route_emit(void *arg, const struct kmqtt_fib_dest *dest)
+static bool route_emit(void *arg, const struct kmqtt_fib_dest *dest)
 {
 	struct route_ctx *ctx = arg;
 	struct kmqtt_tx_opts opts = {
 		.class = KMQTT_TX_ROUTED,
+		.spare = dest->spare,
 		.n_subids = dest->n_subids,
 		.subids = dest->subids,
 	};
 
 	if (!dest->conn) {
 		route_copy(ctx);
-		return;
+		return true;
 	}
 	if (READ_ONCE(dest->conn->state) == KMQTT_STATE_CLOSED)
-		return;
+		return !dest->spare;
 	if (!route_needs_msg(ctx->in, dest))
-		route_to(ctx, dest->conn);
-	else if (route_msg(ctx))
-		kmqtt_tx_msg(dest->conn, ctx->msg, &opts, GFP_NOWAIT);
-	else
-		kmqtt_stat_inc(dest->conn->kn, DROPPED_MEMORY);
+		return route_to(ctx, dest->conn, dest->spare);
+	if (route_msg(ctx))
+		return kmqtt_tx_msg(dest->conn, ctx->msg, &opts, GFP_NOWAIT) ==
+		       KMQTT_DEST_ACCEPTED || !dest->spare;
+	kmqtt_stat_inc(dest->conn->kn, DROPPED_MEMORY);
+	return true;
 }
 
 int kmqtt_route_inbound(const struct kmqtt_inbound *in)
@@ -226,20 +232,23 @@ struct inject_ctx {
 	struct kmqtt_msg *msg;
 };
 
-static void inject_emit(void *arg, const struct kmqtt_fib_dest *dest)
+static bool inject_emit(void *arg, const struct kmqtt_fib_dest *dest)
 {
 	struct inject_ctx *ctx = arg;
 	const struct kmqtt_tx_opts opts = {
 		.class = KMQTT_TX_ROUTED,
 		.retain = ctx->msg->retain &&
 			  (dest->flags & KMQTT_ROUTE_F_RETAIN_AS_PUBLISHED),
+		.spare = dest->spare,
 		.n_subids = dest->n_subids,
 		.subids = dest->subids,
 	};
 
 	/* The daemon has its own messages already. */
-	if (dest->conn)
-		kmqtt_tx_msg(dest->conn, ctx->msg, &opts, GFP_NOWAIT);
+	if (!dest->conn)
+		return true;
+	return kmqtt_tx_msg(dest->conn, ctx->msg, &opts, GFP_NOWAIT) ==
+	       KMQTT_DEST_ACCEPTED || !dest->spare;
 }
 
 int kmqtt_route_msg(struct kmqtt_net *kn, struct kmqtt_msg *msg,

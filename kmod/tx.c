@@ -233,54 +233,67 @@ static bool tx_merge(struct kmqtt_conn *conn, struct page *page, u8 *addr, u32 l
 
 /* Under tx->lock: 1 merged, 0 needs an entry, -ENOSPC. */
 static int tx_run_locked(struct kmqtt_conn *conn, struct page *page, u8 *addr,
-			 u32 len, u32 payload)
+			 u32 len, u32 payload, bool spare)
 {
 	if (!tx_routed_room(conn, len)) {
-		conn->cs[KMQTT_CS_DROPPED]++;
+		conn->cs[KMQTT_CS_DROPPED] += !spare;
 		return -ENOSPC;
 	}
 	return tx_merge(conn, page, addr, len, payload);
 }
 
-void kmqtt_tx_run(struct kmqtt_conn *conn, struct page *page, u8 *addr, u32 len,
-		  u32 payload)
+static struct kmqtt_entry *run_alloc(struct kmqtt_conn *conn, struct page *page,
+				     u8 *addr, u32 len, u32 payload)
+{
+	struct kmqtt_entry *e;
+
+	/* The bytes lie in the arena, or in a copy of our own. */
+	if (!entry_charge(conn, KMQTT_TX_ROUTED, len))
+		return NULL;
+	e = entry_alloc(conn, ENTRY_RUN, KMQTT_TX_ROUTED, 0, GFP_NOWAIT);
+	if (!e) {
+		kmqtt_mem_uncharge(conn->kn, len);
+		return NULL;
+	}
+	e->charged += len;
+	get_page(page);
+	e->page = page;
+	e->addr = addr;
+	e->len = len;
+	e->cost = len + sizeof(*e);
+	e->payload = payload;
+	return e;
+}
+
+bool kmqtt_tx_run(struct kmqtt_conn *conn, struct page *page, u8 *addr, u32 len,
+		  u32 payload, bool spare)
 {
 	struct kmqtt_tx *tx = &conn->tx;
 	struct kmqtt_entry *e;
 	int ret;
 
 	spin_lock(&tx->lock);
-	ret = tx_run_locked(conn, page, addr, len, payload);
+	ret = tx_run_locked(conn, page, addr, len, payload, spare);
 	spin_unlock(&tx->lock);
 	if (ret < 0) {
-		tx_dropped(conn);
-		return;
+		if (!spare)
+			tx_dropped(conn);
+		return !spare;
 	}
 	if (!ret) {
-		/* The bytes lie in the arena, or in a copy of our own. */
-		if (!entry_charge(conn, KMQTT_TX_ROUTED, len)) {
-			kmqtt_stat_inc(conn->kn, DROPPED_MEMORY);
-			return;
-		}
-		e = entry_alloc(conn, ENTRY_RUN, KMQTT_TX_ROUTED, 0, GFP_NOWAIT);
+		e = run_alloc(conn, page, addr, len, payload);
 		if (!e) {
-			kmqtt_mem_uncharge(conn->kn, len);
-			kmqtt_stat_inc(conn->kn, DROPPED_MEMORY);
-			return;
+			if (!spare)
+				kmqtt_stat_inc(conn->kn, DROPPED_MEMORY);
+			return !spare;
 		}
-		e->charged += len;
-		get_page(page);
-		e->page = page;
-		e->addr = addr;
-		e->len = len;
-		e->cost = len + sizeof(*e);
-		e->payload = payload;
 		if (!tx_queue(conn, e, true))
-			return;
+			return !spare;
 	}
 	kmqtt_stat_inc(conn->kn, PUBLISH_SENT);
 	if (ret)
 		kmqtt_conn_kick(conn, KMQTT_CB_TX);
+	return true;
 }
 
 static u32 msg_cost(const struct kmqtt_msg *msg)
@@ -405,7 +418,7 @@ static int tx_msg_admit(struct kmqtt_conn *conn, struct kmqtt_entry *e,
 		return KMQTT_DEST_ACCEPTED;
 	if (opts->class == KMQTT_TX_ROUTED) {
 		if (!tx_routed_room(conn, e->cost)) {
-			conn->cs[KMQTT_CS_DROPPED]++;
+			conn->cs[KMQTT_CS_DROPPED] += !opts->spare;
 			return KMQTT_DEST_FULL;
 		}
 	} else if (!tx_deliver_room(conn, opts->class, e->cost)) {
@@ -418,14 +431,15 @@ static int tx_msg_admit(struct kmqtt_conn *conn, struct kmqtt_entry *e,
 }
 
 /* No memory for an entry: to the daemon that is a full list. */
-static int tx_no_memory(struct kmqtt_conn *conn, u8 class)
+static int tx_no_memory(struct kmqtt_conn *conn, const struct kmqtt_tx_opts *opts)
 {
-	if (class == KMQTT_TX_ROUTED) {
-		kmqtt_stat_inc(conn->kn, DROPPED_MEMORY);
+	if (opts->class == KMQTT_TX_ROUTED) {
+		if (!opts->spare)
+			kmqtt_stat_inc(conn->kn, DROPPED_MEMORY);
 		return KMQTT_DEST_FULL;
 	}
 	spin_lock(&conn->tx.lock);
-	tx_refuse(conn, class);
+	tx_refuse(conn, opts->class);
 	spin_unlock(&conn->tx.lock);
 	kmqtt_conn_kick(conn, KMQTT_CB_TX);
 	return KMQTT_DEST_FULL;
@@ -439,12 +453,13 @@ int kmqtt_tx_msg(struct kmqtt_conn *conn, struct kmqtt_msg *msg,
 	int ret;
 
 	if (!msg_fits(conn, msg, opts)) {
-		kmqtt_stat_inc(conn->kn, DROPPED_LARGE);
+		if (!opts->spare)
+			kmqtt_stat_inc(conn->kn, DROPPED_LARGE);
 		return KMQTT_DEST_TOO_LARGE;
 	}
 	e = entry_alloc(conn, ENTRY_MSG, opts->class, extra, gfp);
 	if (!e)
-		return tx_no_memory(conn, opts->class);
+		return tx_no_memory(conn, opts);
 	e->msg = kmqtt_msg_get(msg);
 	e->qos = opts->qos;
 	e->dup = opts->dup;
@@ -460,10 +475,10 @@ int kmqtt_tx_msg(struct kmqtt_conn *conn, struct kmqtt_msg *msg,
 	spin_unlock(&conn->tx.lock);
 	if (ret >= 0) {
 		entry_free(conn, e);
-		if (ret == KMQTT_DEST_FULL && opts->class == KMQTT_TX_ROUTED)
-			tx_dropped(conn);
-		else if (ret == KMQTT_DEST_FULL)
+		if (ret == KMQTT_DEST_FULL && opts->class != KMQTT_TX_ROUTED)
 			kmqtt_conn_kick(conn, KMQTT_CB_TX);
+		else if (ret == KMQTT_DEST_FULL && !opts->spare)
+			tx_dropped(conn);
 		return ret;
 	}
 	kmqtt_stat_inc(conn->kn, PUBLISH_SENT);

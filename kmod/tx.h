@@ -27,6 +27,7 @@ enum kmqtt_tx_class {
  * @qos: 0-2
  * @dup: DUP flag
  * @retain: RETAIN flag
+ * @spare: routed, and somebody else may take it: a refusal is not counted
  * @packet_id: for QoS > 0
  * @n_subids: number of @subids
  * @subids: Subscription Identifiers, copied
@@ -37,6 +38,7 @@ struct kmqtt_tx_opts {
 	u8 qos;
 	bool dup;
 	bool retain;
+	bool spare;
 	u16 packet_id;
 	u16 n_subids;
 	const u32 *subids;
@@ -53,12 +55,15 @@ void kmqtt_tx_init(struct kmqtt_conn *conn);
  * @addr: the frame
  * @len: its length
  * @payload: length of its payload
+ * @spare: somebody else may take it
  *
  * A routed frame.  Extends the last entry if it follows it in the page.
  * Task context, also under rcu_read_lock().  Full queues drop and count.
+ * Return: true; false, with nothing counted, if it is @spare and was not
+ * queued.
  */
-void kmqtt_tx_run(struct kmqtt_conn *conn, struct page *page, u8 *addr, u32 len,
-		  u32 payload);
+bool kmqtt_tx_run(struct kmqtt_conn *conn, struct page *page, u8 *addr, u32 len,
+		  u32 payload, bool spare);
 
 /**
  * kmqtt_tx_msg() - queue a message that is encoded when it is sent

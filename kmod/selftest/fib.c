@@ -37,13 +37,14 @@ struct t_got {
 	u32 subids[T_CONNS + 1][KMQTT_SUBIDS_MAX];
 };
 
-/* The test. */
+/* The test; @refuses takes nothing that another may take. */
 struct t_state {
 	struct kmqtt_fib *fib;
 	struct kmqtt_acls acls;
 	struct rnd_state rnd;
 	struct kmqtt_conn *conns[T_CONNS];
 	struct t_route routes[T_ROUTES];
+	struct kmqtt_conn *refuses;
 	struct t_got got;
 };
 
@@ -58,11 +59,13 @@ static u32 __init t_random(struct t_state *t, u32 n)
 }
 
 /* Not __init: called through a pointer. */
-static void t_emit(void *ctx, const struct kmqtt_fib_dest *dest)
+static bool t_emit(void *ctx, const struct kmqtt_fib_dest *dest)
 {
 	struct t_got *got = ctx;
 	u32 i;
 
+	if (dest->spare && dest->conn == got->t->refuses)
+		return false;
 	for (i = 0; i < T_CONNS; i++)
 		if (got->t->conns[i] == dest->conn)
 			break;
@@ -70,6 +73,7 @@ static void t_emit(void *ctx, const struct kmqtt_fib_dest *dest)
 	got->flags[i] = dest->flags;
 	got->n_subids[i] = dest->n_subids;
 	memcpy(got->subids[i], dest->subids, dest->n_subids * sizeof(u32));
+	return true;
 }
 
 static int __init t_lookup(struct t_state *t, const char *topic,
@@ -486,6 +490,48 @@ static bool __init t_case_share(struct t_state *t)
 	       T_CHECK(!t->fib->trie.bytes);
 }
 
+/* How many of 8 messages to the group of "o/+" connection @i got. */
+static u32 __init t_offered(struct t_state *t, u32 i)
+{
+	u32 k, j, all = 0, got = 0;
+
+	for (k = 0; k < 8; k++) {
+		if (t_lookup(t, "o/x", NULL) != 1)
+			return U32_MAX;
+		for (j = 0; j <= T_CONNS; j++)
+			all += t->got.times[j];
+		got += t->got.times[i];
+	}
+	return all == 8 ? got : U32_MAX;
+}
+
+/* Each message goes to one: who takes it best, and who is left at the end. */
+static bool __init t_case_share_ranks(struct t_state *t)
+{
+	bool ok = true;
+	u32 i;
+
+	for (i = 2; i < 5; i++)
+		ok = ok && T_CHECK(!t_add(t, t->conns[i], "o/+", "g", 0, 0));
+	ok = ok && T_CHECK(!t_add(t, NULL, "o/+", "g", 0, 0)) &&
+	     T_CHECK(t_offered(t, T_CONNS) == 0);
+	set_bit(KMQTT_CB_BLOCKED, &t->conns[2]->bits);
+	ok = ok && T_CHECK(t_offered(t, 2) == 0);
+	t->conns[3]->close_req.cause = KMQTT_CLOSE_DAEMON;
+	t->refuses = t->conns[4];
+	ok = ok && T_CHECK(t_offered(t, 2) == 8);
+	t->conns[2]->state = KMQTT_STATE_CLOSING;
+	ok = ok && T_CHECK(t_offered(t, T_CONNS) == 8) &&
+	     T_CHECK(!t_del(t, NULL, "o/+", "g")) &&
+	     T_CHECK(t_offered(t, 4) - 1 < 8);
+	t->conns[2]->state = KMQTT_STATE_OPEN;
+	clear_bit(KMQTT_CB_BLOCKED, &t->conns[2]->bits);
+	t->conns[3]->close_req.cause = 0;
+	t->refuses = NULL;
+	t_flush_all(t);
+	return ok;
+}
+
 /* Who may not have a message is passed over even if all others are full. */
 static bool __init t_case_share_refused(struct t_state *t)
 {
@@ -816,7 +862,8 @@ bool __init kmqtt_fib_selftest(void)
 	bool ok = t && t_make(t);
 
 	ok = ok && t_case_no_local(t) && t_case_share(t) &&
-	     t_case_share_refused(t) && t_case_retarget(t) &&
+	     t_case_share_ranks(t) && t_case_share_refused(t) &&
+	     t_case_retarget(t) &&
 	     t_case_limits(t) && t_case_full(t) && t_case_cache(t) &&
 	     t_case_evict(t) && t_case_dump(t) && t_random_all(t);
 	if (t)
