@@ -54,8 +54,7 @@ struct kmqtt_msg *kmqtt_msg_new(struct kmqtt_net *kn,
 	};
 	refcount_set(&msg->ref, 1);
 	if (src->has_expiry)
-		msg->expires = ktime_get_boottime_ns() +
-			       (u64)src->expiry * NSEC_PER_SEC;
+		msg->expires = ktime_get_boottime_ns() + src->expiry;
 	p = msg->data;
 	msg->topic = memcpy(p, src->topic, src->topic_len);
 	p += src->topic_len;

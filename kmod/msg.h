@@ -74,7 +74,7 @@ struct kmqtt_msg {
  * @payload_len: its length
  * @pages: if it lies in gathered pages: the message takes them over
  * @has_expiry: @expiry counts from now
- * @expiry: seconds
+ * @expiry: nanoseconds
  * @retain: for Retain As Published
  */
 struct kmqtt_msg_src {
@@ -86,7 +86,7 @@ struct kmqtt_msg_src {
 	u32 payload_len;
 	struct kmqtt_pages *pages;
 	bool has_expiry;
-	u32 expiry;
+	u64 expiry;
 	bool retain;
 };
 

@@ -625,6 +625,11 @@ static struct netlink_range_validation answer_range = {
 	.max = KMQTT_PIECE_MAX,
 };
 
+/* U32_MAX seconds, which a Message Expiry Interval can say, in milliseconds. */
+static struct netlink_range_validation expiry_range = {
+	.max = 4294967295000ULL,
+};
+
 static const struct nla_policy acl_rule_policy[KMQTT_AR_MAX + 1] = {
 	[KMQTT_AR_FILTER] = BIN(KMQTT_TOPIC_MAX - 16),
 	[KMQTT_AR_ACCESS] = NLA_POLICY_MASK(NLA_U32, KMQTT_ACL_READ | KMQTT_ACL_WRITE),
@@ -890,7 +895,7 @@ static struct kmqtt_msg *message_build(struct kmqtt_net *kn, struct genl_info *i
 	src.props_len = props.len;
 	if (info->attrs[KMQTT_A_EXPIRY]) {
 		src.has_expiry = true;
-		src.expiry = nla_get_u32(info->attrs[KMQTT_A_EXPIRY]);
+		src.expiry = nla_get_u64(info->attrs[KMQTT_A_EXPIRY]) * NSEC_PER_MSEC;
 	}
 	src.retain = info_msg_flags(info) & KMQTT_MSG_F_RETAIN;
 	msg = message_make(kn, info, &src);
@@ -1367,7 +1372,7 @@ static const struct nla_policy kmqtt_policy[KMQTT_A_MAX + 1] = {
 	[KMQTT_A_PROPERTIES] = BIN(KMQTT_TOPIC_MAX - 4),
 	[KMQTT_A_PAYLOAD] = BIN(KMQTT_PIECE_MAX),
 	[KMQTT_A_MSG_FLAGS] = NLA_POLICY_MASK(NLA_U32, KMQTT_MSG_F_MORE | KMQTT_MSG_F_RETAIN),
-	[KMQTT_A_EXPIRY] = { .type = NLA_U32 },
+	[KMQTT_A_EXPIRY] = NLA_POLICY_FULL_RANGE(NLA_U64, &expiry_range),
 	[KMQTT_A_DEST] = { .type = NLA_NESTED },
 	[KMQTT_A_PARAM] = { .type = NLA_NESTED },
 	[KMQTT_A_CAUSE] = NLA_POLICY_RANGE(NLA_U8, 1, KMQTT_CLOSE_MAX),

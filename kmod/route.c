@@ -98,7 +98,7 @@ static struct kmqtt_msg *route_msg(struct route_ctx *ctx)
 		.payload_len = in->pub->payload_len,
 		.pages = in->pages,
 		.has_expiry = in->pub->has_expiry,
-		.expiry = in->pub->expiry,
+		.expiry = (u64)in->pub->expiry * NSEC_PER_SEC,
 	};
 
 	if (!ctx->msg)

@@ -625,6 +625,16 @@ static int entry_encode(struct kmqtt_conn *conn, struct kmqtt_entry *e)
 	return 0;
 }
 
+static void entry_decode(struct kmqtt_conn *conn, struct kmqtt_entry *e)
+{
+	kvfree(e->addr);
+	e->addr = NULL;
+	kmqtt_mem_uncharge(conn->kn, e->hdr_len);
+	e->charged -= e->hdr_len;
+	e->hdr_len = 0;
+	e->len = 0;
+}
+
 /* May @e be sent now?  One that never will be is dropped; -ENOMEM: not yet. */
 static int entry_ready(struct kmqtt_conn *conn, struct kmqtt_entry *e)
 {
@@ -719,6 +729,27 @@ static void tx_consume(struct kmqtt_conn *conn, size_t bytes)
 			break;
 		tx_count(conn, e);
 		tx_done(conn, e);
+	}
+}
+
+/*
+ * The socket takes no more for now.  What is encoded but has not begun to
+ * leave is encoded anew when it does: its Message Expiry goes on counting
+ * down, and it may be dropped.
+ */
+static void tx_unready(struct kmqtt_conn *conn)
+{
+	struct kmqtt_entry *e;
+	unsigned int n = 0;
+
+	list_for_each_entry(e, &conn->tx.out, node) {
+		/* So many were gathered at most. */
+		if (n++ == TX_VECS || (e->kind == ENTRY_MSG && !e->addr))
+			break;
+		if (e->kind != ENTRY_MSG || e->sent)
+			continue;
+		if (e->msg->has_expiry)
+			entry_decode(conn, e);
 	}
 }
 
@@ -839,9 +870,11 @@ static int tx_push(struct kmqtt_conn *conn)
 		cond_resched();
 	}
 	if (ret == -EAGAIN) {
+		tx_unready(conn);
 		tx_blocked(conn);
 		tx_pack(conn);
 	} else if (ret == -ENOMEM || ret == -ENOBUFS) {
+		tx_unready(conn);
 		/* There may be some when the timer tries again. */
 		set_bit(KMQTT_CB_BLOCKED, &conn->bits);
 		mod_timer(&conn->timer, jiffies + HZ / 50);

@@ -118,8 +118,7 @@ static void put_message(const struct message *m)
 	if (!m->expires)
 		return;
 	now = clock_ms();
-	nl_put_u32(KMQTT_A_EXPIRY,
-		   m->expires > now ? (uint32_t)((m->expires - now + 999) / 1000) : 0);
+	nl_put_u64(KMQTT_A_EXPIRY, m->expires > now ? m->expires - now : 0);
 }
 
 static void put_dest(const struct delivery *d)

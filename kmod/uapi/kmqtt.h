@@ -193,7 +193,7 @@ enum kmqtt_cmd {
  *	Identifier or Message Expiry Interval; in parts
  * @KMQTT_A_PAYLOAD: binary, part of the payload, may be repeated
  * @KMQTT_A_MSG_FLAGS: u32, KMQTT_MSG_F_* bits
- * @KMQTT_A_EXPIRY: u32, seconds of Message Expiry left now; absent = never
+ * @KMQTT_A_EXPIRY: u64, milliseconds of Message Expiry left now; absent = never
  * @KMQTT_A_DEST: nest of KMQTT_AD_*, may be repeated
  * @KMQTT_A_DEST_RESULT: nest of KMQTT_AD_CONN, KMQTT_AD_INDEX, KMQTT_AD_RESULT
  * @KMQTT_A_EVENT: nest of KMQTT_AE_*
