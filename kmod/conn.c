@@ -458,9 +458,10 @@ static void conn_accept_limits(struct kmqtt_conn *conn, struct nlattr **a)
 	conn->max_packet_in = attr_u32(a[KMQTT_A_MAX_PACKET_IN], MAX_PACKET_MQTT);
 	conn->max_packet_out = attr_u32(a[KMQTT_A_MAX_PACKET_OUT], 0);
 	conn->alias_max_in = attr_u16(a[KMQTT_A_ALIAS_MAX_IN], 0);
-	conn->alias_max_out = attr_u16(a[KMQTT_A_ALIAS_MAX_OUT], 0);
-	if (nla_get_u8(a[KMQTT_A_PROTOCOL]) == KMQTT_V5)
+	if (nla_get_u8(a[KMQTT_A_PROTOCOL]) == KMQTT_V5) {
+		conn->alias_max_out = attr_u16(a[KMQTT_A_ALIAS_MAX_OUT], 0);
 		conn->receive_max = attr_u16(a[KMQTT_A_RECEIVE_MAX], U16_MAX);
+	}
 	conn->queue_bytes = attr_u32(a[KMQTT_A_QUEUE_BYTES], QUEUE_BYTES);
 	conn->queue_count = attr_u32(a[KMQTT_A_QUEUE_COUNT], 0);
 	conn->deliver_bytes = attr_u32(a[KMQTT_A_DELIVER_BYTES], DELIVER_BYTES);

@@ -20,6 +20,7 @@
 #include "punt.h"
 
 struct genl_info;
+struct kmqtt_aliases;
 struct kmqtt_worker;
 
 #define KMQTT_ANSWERS_MAX	8192U
@@ -101,6 +102,7 @@ struct kmqtt_rx {
  *	refused while the other is accepted
  * @pack: page the backlog of a blocked connection is packed into; worker only
  * @pack_off: used bytes of @pack
+ * @aliases: Topic Aliases of the client, %NULL until one is needed; worker only
  * @progress: jiffies of the last bytes the socket took
  * @dead: the socket takes nothing any more; what is queued is dropped
  */
@@ -121,6 +123,7 @@ struct kmqtt_tx {
 	u64 last_live;
 	struct page *pack;
 	u32 pack_off;
+	struct kmqtt_aliases *aliases;
 	unsigned long progress;
 	bool dead;
 };
@@ -178,7 +181,7 @@ struct kmqtt_close {
  * @max_qos: highest QoS it may publish
  * @retain_available: it may publish with RETAIN
  * @alias_max_in: our Topic Alias Maximum
- * @alias_max_out: its Topic Alias Maximum
+ * @alias_max_out: its Topic Alias Maximum, 0 in 3.x
  * @receive_max: Receive Maximum we announced, 0 in 3.x
  * @max_packet_in: largest packet taken from it
  * @max_packet_out: its Maximum Packet Size, 0 = none

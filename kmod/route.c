@@ -3,6 +3,7 @@
 
 #include <linux/mm.h>
 #include <linux/slab.h>
+#include "alias.h"
 #include "conn.h"
 #include "fib.h"
 #include "msg.h"
@@ -148,7 +149,8 @@ static bool route_needs_msg(const struct kmqtt_inbound *in,
 		return true;
 	/* props_extra: an alias is the publisher's and must not travel on. */
 	return dest->conn->level == KMQTT_V5 &&
-	       (dest->n_subids || in->pub->props_extra);
+	       (dest->n_subids || in->pub->props_extra ||
+		kmqtt_alias_worth(dest->conn, in->topic_len - dest->conn->mount.len));
 }
 
 /* Returns as kmqtt_fib_emit_t. */

@@ -6,6 +6,7 @@
 #include <linux/uio.h>
 #include <net/sock.h>
 #include <net/tcp.h>
+#include "alias.h"
 #include "conn.h"
 #include "frame.h"
 #include "msg.h"
@@ -39,6 +40,7 @@ enum entry_kind {
  * @packed: pins no arena page, or little more than its own length
  * @packet_id: of a message
  * @n_subids: of a message
+ * @alias: Topic Alias that an encoded message tells the client, 0 = none
  * @count: frames in a run, else 1
  * @len: bytes of a run or packet; of an encoded message all bytes
  * @sent: bytes the socket took
@@ -61,6 +63,7 @@ struct kmqtt_entry {
 	bool packed;
 	u16 packet_id;
 	u16 n_subids;
+	u16 alias;
 	u32 count;
 	u32 len;
 	u32 sent;
@@ -322,20 +325,26 @@ static void msg_out(const struct kmqtt_conn *conn, const struct kmqtt_msg *msg,
 	};
 }
 
+/* Is the packet one that the client takes, and that there can be? */
+static bool out_fits(const struct kmqtt_conn *conn, const struct kmqtt_publish_out *out)
+{
+	u32 hdr = kmqtt_publish_hdr_len(out);
+
+	return hdr && (!conn->max_packet_out ||
+		       (u64)hdr + out->payload_len <= conn->max_packet_out);
+}
+
 /* Does it fit the client's Maximum Packet Size and its mount point. */
 static bool msg_fits(const struct kmqtt_conn *conn, const struct kmqtt_msg *msg,
 		     const struct kmqtt_tx_opts *opts)
 {
 	struct kmqtt_publish_out out;
-	u32 hdr;
 
 	if (msg->topic_len <= conn->mount.len ||
 	    memcmp(msg->topic, conn->mount.data, conn->mount.len))
 		return false;
 	msg_out(conn, msg, opts, &out);
-	hdr = kmqtt_publish_hdr_len(&out);
-	return hdr && (!conn->max_packet_out ||
-		       (u64)hdr + msg->payload_len <= conn->max_packet_out);
+	return out_fits(conn, &out);
 }
 
 /* Note that a delivery of @class was refused; under tx->lock. */
@@ -598,12 +607,40 @@ static bool entry_header(struct kmqtt_conn *conn, struct kmqtt_entry *e, u32 len
 	return true;
 }
 
+/* What @e was to tell the client does not leave, or not now. */
+static void entry_unalias(struct kmqtt_conn *conn, struct kmqtt_entry *e)
+{
+	if (e->alias)
+		kmqtt_alias_forget(conn, e->alias);
+	e->alias = 0;
+}
+
+/*
+ * Name the topic by an alias, or tell the client one.  Only now: what was
+ * encoded before leaves before, and none of it is dropped any more.
+ */
+static void entry_alias(struct kmqtt_conn *conn, struct kmqtt_entry *e,
+			struct kmqtt_publish_out *out)
+{
+	bool known;
+
+	out->alias = kmqtt_alias_pick(conn, out->topic, out->topic_len, &known);
+	e->alias = known ? 0 : out->alias;
+	if (known)
+		out->topic_len = 0;
+	if (e->alias && !out_fits(conn, out)) {
+		entry_unalias(conn, e);
+		out->alias = 0;
+	}
+}
+
 /*
  * Encode the header of a message: 0, -ETIME if it has expired, -ENOMEM.  A
  * packet identifier that is in use stays so until the client has answered, so
  * those with one go out with nothing left of their time.
  */
-static int entry_encode(struct kmqtt_conn *conn, struct kmqtt_entry *e)
+static noinline_for_stack int entry_encode(struct kmqtt_conn *conn,
+					   struct kmqtt_entry *e)
 {
 	const struct kmqtt_tx_opts o = {
 		.qos = e->qos,
@@ -618,8 +655,12 @@ static int entry_encode(struct kmqtt_conn *conn, struct kmqtt_entry *e)
 	msg_out(conn, e->msg, &o, &out);
 	if (e->msg->has_expiry && !kmqtt_msg_left(e->msg, &out.expiry) && !e->qos)
 		return -ETIME;
-	if (!entry_header(conn, e, kmqtt_publish_hdr_len(&out)))
+	if (kmqtt_alias_worth(conn, out.topic_len))
+		entry_alias(conn, e, &out);
+	if (!entry_header(conn, e, kmqtt_publish_hdr_len(&out))) {
+		entry_unalias(conn, e);
 		return -ENOMEM;
+	}
 	kmqtt_publish_put(e->addr, &out);
 	e->len = e->hdr_len + e->msg->payload_len;
 	return 0;
@@ -627,6 +668,7 @@ static int entry_encode(struct kmqtt_conn *conn, struct kmqtt_entry *e)
 
 static void entry_decode(struct kmqtt_conn *conn, struct kmqtt_entry *e)
 {
+	entry_unalias(conn, e);
 	kvfree(e->addr);
 	e->addr = NULL;
 	kmqtt_mem_uncharge(conn->kn, e->hdr_len);
@@ -735,12 +777,14 @@ static void tx_consume(struct kmqtt_conn *conn, size_t bytes)
 /*
  * The socket takes no more for now.  What is encoded but has not begun to
  * leave is encoded anew when it does: its Message Expiry goes on counting
- * down, and it may be dropped.
+ * down, and it may be dropped.  All behind it goes with it: the aliases they
+ * rely on are those of the order in which they leave.
  */
 static void tx_unready(struct kmqtt_conn *conn)
 {
 	struct kmqtt_entry *e;
 	unsigned int n = 0;
+	bool stale = false;
 
 	list_for_each_entry(e, &conn->tx.out, node) {
 		/* So many were gathered at most. */
@@ -748,7 +792,8 @@ static void tx_unready(struct kmqtt_conn *conn)
 			break;
 		if (e->kind != ENTRY_MSG || e->sent)
 			continue;
-		if (e->msg->has_expiry)
+		stale |= e->msg->has_expiry;
+		if (stale)
 			entry_decode(conn, e);
 	}
 }
@@ -927,4 +972,5 @@ void kmqtt_tx_purge(struct kmqtt_conn *conn)
 	if (tx->pack)
 		put_page(tx->pack);
 	tx->pack = NULL;
+	kmqtt_aliases_free(conn);
 }
