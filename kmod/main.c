@@ -9,6 +9,11 @@
 #include "netns.h"
 #include "worker.h"
 
+/* Connection ids are indices of an XArray and never used again: 64 bits. */
+#if BITS_PER_LONG != 64
+#error "kmqtt needs a 64-bit kernel"
+#endif
+
 #ifdef DEBUG
 /* On demand: on a debug kernel they take seconds. */
 static bool selftest;
