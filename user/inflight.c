@@ -175,6 +175,8 @@ static void outgoing_unlink(struct outgoing *out)
 			id_del(out);
 		outgoing_settle(out);
 	}
+	share_group_put(out->group);
+	out->group = NULL;
 	out->session = NULL;
 	outgoing_put(out);
 }
@@ -243,6 +245,8 @@ void inflight_load(struct session *s, const struct store_outgoing *row)
 	out->number = row->number;
 	out->retain = row->retain;
 	out->state = row->state;
+	out->group = share_group_get(share_group_find(s, out->msg->topic,
+						      out->msg->topic_len));
 	if (s->pos < row->pos)
 		s->pos = row->pos;
 	if (s->number < row->number >> 1)
@@ -281,6 +285,37 @@ void inflight_adopt(struct session *s, uint64_t last, uint64_t last_live, bool g
 	/* Those that were queued before the connection pass its gate. */
 	list_for_each(out, &s->queue, node)
 		out->live = !gate_shut;
+}
+
+static bool may_move(const struct outgoing *out, bool ended)
+{
+	if (!out->group || out->state == OUT_RELEASED)
+		return false;
+	/* What it may have at QoS 2 already goes to nobody else (4.8.2). */
+	if (out->qos == 2 && (out->sent || out->pending || out->dup))
+		return false;
+	return ended || share_group_others(out->group, out->session);
+}
+
+static void take_shared(struct list *from, bool ended, struct list *taken)
+{
+	struct outgoing *out, *tmp;
+	struct share_group *g;
+
+	list_for_each_safe(out, tmp, from, node) {
+		if (!may_move(out, ended))
+			continue;
+		g = share_group_get(out->group);
+		outgoing_unlink(outgoing_get(out));
+		out->group = g;
+		list_add_tail(&out->node, taken);
+	}
+}
+
+void inflight_take_shared(struct session *s, bool ended, struct list *taken)
+{
+	take_shared(&s->inflight, ended, taken);
+	take_shared(&s->queue, ended, taken);
 }
 
 static struct outgoing *find_id(const struct session *s, uint16_t packet_id)
@@ -335,7 +370,7 @@ static void outgoing_queue(struct outgoing *out, struct list *list)
 	list_add_tail(&out->node, list);
 }
 
-static bool queue_has_room(const struct session *s, const struct message *m)
+static bool queue_has_room(const struct session *s, size_t bytes)
 {
 	const struct conf *conf = conf_get();
 
@@ -344,8 +379,7 @@ static bool queue_has_room(const struct session *s, const struct message *m)
 		return false;
 	if (conf->max_queued_messages && s->n_queue >= conf->max_queued_messages)
 		return false;
-	return !conf->max_queued_bytes ||
-	       s->queue_bytes + message_size(m) <= conf->max_queued_bytes;
+	return !conf->max_queued_bytes || s->queue_bytes + bytes <= conf->max_queued_bytes;
 }
 
 /* What waits here would be lost with us, and the kernel must know. */
@@ -357,27 +391,47 @@ static void owe(struct client *c)
 	deliver_volatile(c->conn);
 }
 
+static bool is_online(const struct session *s)
+{
+	return s->client && s->client->state == CLIENT_OPEN;
+}
+
+/*
+ * May it go now?  It may pass what the gate lets out first: it waits at the
+ * gate itself.  Nor does it wait for the results of those before it, or QoS 0
+ * messages behind it would overtake it: behind one refused the kernel takes
+ * none.
+ */
+static bool goes_now(const struct session *s)
+{
+	return is_online(s) && !s->client->live_full && list_empty(&s->queue) &&
+	       window_open(s);
+}
+
+enum inflight_rank inflight_rank(const struct session *s)
+{
+	if (goes_now(s))
+		return INFLIGHT_NOW;
+	if (!queue_has_room(s, 0))
+		return INFLIGHT_FULL;
+	return is_online(s) ? INFLIGHT_SOON : INFLIGHT_LATER;
+}
+
 struct outgoing *inflight_add(const struct rib_dest *d, struct message *m, uint8_t qos,
 			      bool retain)
 {
 	struct session *s = d->session;
-	bool online = s->client && s->client->state == CLIENT_OPEN;
-	/*
-	 * It may pass what the gate lets out first: it waits at the gate itself.
-	 * Nor does it wait for the results of those before it, or QoS 0 messages
-	 * behind it would overtake it: behind one refused the kernel takes none.
-	 */
-	bool now = online && !s->client->live_full && list_empty(&s->queue) &&
-		   window_open(s);
+	bool now = goes_now(s);
 	struct outgoing *out;
 
-	if (!now && !queue_has_room(s, m)) {
+	if (!now && !d->moved && !queue_has_room(s, message_size(m))) {
 		outgoing_drop(s);
 		return NULL;
 	}
 	out = outgoing_new(s, m, qos, d->subids, d->n_subids);
+	out->group = share_group_get(d->group);
 	out->retain = retain;
-	out->live = online;
+	out->live = is_online(s);
 	if (!now) {
 		outgoing_queue(out, &s->queue);
 		owe(s->client);
@@ -410,11 +464,6 @@ void inflight_add_retained(struct session *s, struct message *m, uint8_t qos,
 	out = outgoing_new(s, m, qos, &subid, subid ? 1 : 0);
 	out->retain = true;
 	outgoing_queue(out, &s->retained);
-}
-
-static bool can_send(const struct session *s)
-{
-	return s->client && s->client->state == CLIENT_OPEN;
 }
 
 static bool refused(const struct session *s, const struct outgoing *out)
@@ -480,7 +529,7 @@ void inflight_pump(struct session *s)
 {
 	struct outgoing *out;
 
-	while (can_send(s)) {
+	while (is_online(s)) {
 		out = next_unsent(s);
 		if (!out) {
 			out = next_queued(s);

@@ -14,6 +14,7 @@
 struct message;
 struct rib_dest;
 struct session;
+struct share_group;
 
 /**
  * enum outgoing_state - where a message to a client stands
@@ -41,6 +42,7 @@ enum outgoing_state {
  *	among those without
  * @refs: references
  * @session: whose, or NULL
+ * @group: the share group that chose @session, or NULL
  * @msg: the message
  * @state: how far it is
  * @sent: the kernel took it
@@ -62,6 +64,7 @@ struct outgoing {
 	uint64_t number;
 	unsigned int refs;
 	struct session *session;
+	struct share_group *group;
 	struct message *msg;
 	enum outgoing_state state;
 	bool sent;
@@ -94,7 +97,29 @@ void inflight_resume(struct session *s);
 void inflight_drop(struct session *s);
 /* The connection is gone: what was sent is to be sent again. */
 void inflight_offline(struct session *s);
+/*
+ * The connection, or with @ended the session, is gone: take what came to it as
+ * a member of a share group and may go to another.  The entries on @taken, in
+ * their order, are no longer the session's; each is the caller's reference and
+ * holds one to its group.
+ */
+void inflight_take_shared(struct session *s, bool ended, struct list *taken);
 
+/**
+ * enum inflight_rank - how soon a session would get a message of QoS > 0
+ * @INFLIGHT_NOW: at once
+ * @INFLIGHT_SOON: its client is connected, and others wait before it
+ * @INFLIGHT_LATER: when its client is back
+ * @INFLIGHT_FULL: never, there is no room
+ */
+enum inflight_rank {
+	INFLIGHT_NOW,
+	INFLIGHT_SOON,
+	INFLIGHT_LATER,
+	INFLIGHT_FULL,
+};
+
+enum inflight_rank inflight_rank(const struct session *s);
 /*
  * A message of QoS > 0 for @d->session.  Returns the entry if it is to be
  * delivered at once, else it was queued, or dropped by the limits.

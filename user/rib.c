@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client.h"
+#include "inflight.h"
 #include "kmqtt.h"
 #include "mem.h"
 #include "rib.h"
@@ -13,10 +15,27 @@
 #include "topic.h"
 #include "ttree.h"
 
-/* Members of "$share/NAME/FILTER"; the next to be chosen comes first. */
+/* Members looked at for one message; those chosen go to the end. */
+#define GROUP_LOOK_MAX	1024
+
+/**
+ * struct share_group - "$share/NAME/FILTER"
+ *
+ * Lives while it has members or messages that came to one.
+ *
+ * @node: in the groups of @at
+ * @at: level its filter ends at
+ * @refs: members and messages
+ * @here: members whose client is connected, the next to be chosen first
+ * @away: the others
+ * @name: NAME
+ */
 struct share_group {
 	struct list node;
-	struct list members;
+	struct tnode *at;
+	unsigned int refs;
+	struct list here;
+	struct list away;
 	char name[];
 };
 
@@ -83,15 +102,16 @@ struct subscription *rib_find(const struct session *s, const char *share,
 	list_for_each(g, &subs->groups, node) {
 		if (!same_share(g->name, share))
 			continue;
-		list_for_each(sub, &g->members, by_node)
+		list_for_each(sub, s->client ? &g->here : &g->away, by_node)
 			if (sub->session == s)
 				return sub;
 	}
 	return NULL;
 }
 
-static struct share_group *group_make(struct subscribers *subs, const char *name)
+static struct share_group *group_make(struct tnode *at, const char *name)
 {
+	struct subscribers *subs = at->data;
 	struct share_group *g;
 
 	list_for_each(g, &subs->groups, node)
@@ -99,9 +119,62 @@ static struct share_group *group_make(struct subscribers *subs, const char *name
 			return g;
 	g = mem_zalloc(sizeof(*g) + strlen(name) + 1);
 	memcpy(g->name, name, strlen(name) + 1);
-	list_init(&g->members);
+	list_init(&g->here);
+	list_init(&g->away);
+	g->at = at;
 	list_add_tail(&g->node, &subs->groups);
 	return g;
+}
+
+/* Nothing may hang there any more. */
+static void subscribers_trim(struct tnode *node)
+{
+	struct subscribers *subs = node->data;
+
+	if (!list_empty(&subs->plain) || !list_empty(&subs->groups))
+		return;
+	free(subs);
+	node->data = NULL;
+	ttree_trim(&rib, node);
+}
+
+struct share_group *share_group_get(struct share_group *g)
+{
+	if (g)
+		g->refs++;
+	return g;
+}
+
+void share_group_put(struct share_group *g)
+{
+	struct tnode *at;
+
+	if (!g || --g->refs)
+		return;
+	at = g->at;
+	list_del(&g->node);
+	free(g);
+	subscribers_trim(at);
+}
+
+/* Among the members who are like it, the last to be chosen. */
+static void member_enter(struct subscription *sub)
+{
+	struct share_group *g = sub->share_group;
+
+	list_add_tail(&sub->by_node, sub->session->client ? &g->here : &g->away);
+}
+
+void rib_session_moved(struct session *s)
+{
+	struct subscription *sub;
+
+	list_for_each(sub, &s->subs, by_session) {
+		if (!sub->share_group)
+			continue;
+		list_del(&sub->by_node);
+		member_enter(sub);
+	}
 }
 
 static size_t sub_cost(const char *share, const char *filter)
@@ -140,8 +213,8 @@ static struct subscription *sub_new(struct session *s, const char *share,
 	if (share) {
 		rib_shared++;
 		sub->share = mem_strndup(share, strlen(share));
-		sub->share_group = group_make(subs, share);
-		list_add_tail(&sub->by_node, &sub->share_group->members);
+		sub->share_group = share_group_get(group_make(node, share));
+		member_enter(sub);
 	} else {
 		list_add_tail(&sub->by_node, &subs->plain);
 	}
@@ -184,21 +257,14 @@ void rib_store(const struct subscription *sub)
 
 void rib_del(struct subscription *sub)
 {
-	struct subscribers *subs = sub->node->data;
-
 	if (sub->session->stored)
 		store_subscription_delete(sub->session->id, sub->share, sub->filter);
 	list_del(&sub->by_session);
 	list_del(&sub->by_node);
-	if (sub->share_group && list_empty(&sub->share_group->members)) {
-		list_del(&sub->share_group->node);
-		free(sub->share_group);
-	}
-	if (list_empty(&subs->plain) && list_empty(&subs->groups)) {
-		free(subs);
-		sub->node->data = NULL;
-		ttree_trim(&rib, sub->node);
-	}
+	if (sub->share_group)
+		share_group_put(sub->share_group);
+	else
+		subscribers_trim(sub->node);
 	sub->session->subs_bytes -= sub->charged;
 	sub->session->n_subs--;
 	mem_uncharge(sub->charged);
@@ -281,24 +347,104 @@ static void match_plain(struct match *m, const struct subscription *sub)
 	dest_merge(&m->dests->v[s->match_index], sub);
 }
 
-/* The first member that is connected, in turn; else the first. */
-static void match_group(struct match *m, struct share_group *g)
+/* At QoS 0 nothing waits for a member that is away. */
+static enum inflight_rank member_rank(const struct subscription *sub)
+{
+	return sub->qos || sub->session->client ? inflight_rank(sub->session) :
+						  INFLIGHT_FULL;
+}
+
+/* The first of @members but @except that is better than @best. */
+static struct subscription *members_find(const struct list *members,
+					 const struct session *except,
+					 enum inflight_rank *best)
 {
 	struct subscription *sub, *chosen = NULL;
+	unsigned int n = 0;
 
-	list_for_each(sub, &g->members, by_node) {
-		if (!chosen)
+	list_for_each(sub, members, by_node) {
+		enum inflight_rank rank = member_rank(sub);
+
+		if (sub->session != except && rank < *best) {
 			chosen = sub;
-		if (sub->session->client) {
-			chosen = sub;
-			break;
+			*best = rank;
 		}
+		if (*best == INFLIGHT_NOW || ++n == GROUP_LOOK_MAX)
+			break;
 	}
+	return chosen;
+}
+
+/* The member, in turn, that gets a message soonest; @except has had it. */
+static struct subscription *group_choose(struct share_group *g,
+					 const struct session *except)
+{
+	enum inflight_rank best = INFLIGHT_FULL + 1;
+	struct subscription *sub = members_find(&g->here, except, &best), *other;
+
+	other = best > INFLIGHT_SOON ? members_find(&g->away, except, &best) : NULL;
+	if (other)
+		sub = other;
+	if (!sub)
+		return NULL;
+	list_del(&sub->by_node);
+	member_enter(sub);
+	return sub;
+}
+
+static void match_group(struct match *m, struct share_group *g)
+{
+	struct subscription *chosen = group_choose(g, NULL);
+	struct rib_dest *d;
+
 	if (!chosen)
 		return;
-	list_del(&chosen->by_node);
-	list_add_tail(&chosen->by_node, &g->members);
-	dest_merge(dest_new(m->dests, chosen->session), chosen);
+	d = dest_new(m->dests, chosen->session);
+	d->group = g;
+	dest_merge(d, chosen);
+}
+
+struct share_group *share_group_find(const struct session *s, const char *topic,
+				     size_t len)
+{
+	const struct subscription *sub;
+	struct share_group *g = NULL;
+
+	list_for_each(sub, &s->subs, by_session) {
+		if (!kmqtt_topic_matches((const __u8 *)sub->filter, strlen(sub->filter),
+					 (const __u8 *)topic, len))
+			continue;
+		if (!sub->share_group)
+			return NULL;
+		g = sub->share_group;
+	}
+	return g;
+}
+
+bool share_group_others(const struct share_group *g, const struct session *s)
+{
+	const struct subscription *sub;
+
+	list_for_each(sub, &g->here, by_node)
+		if (sub->session != s && sub->session->client->state == CLIENT_OPEN)
+			return true;
+	return false;
+}
+
+bool share_group_match(struct share_group *g, const struct session *s,
+		       struct rib_dests *dests)
+{
+	struct subscription *chosen = group_choose(g, s);
+	struct rib_dest *d;
+
+	if (!chosen)
+		return false;
+	d = dest_new(dests, chosen->session);
+	d->group = g;
+	d->moved = true;
+	dest_merge(d, chosen);
+	dest_finish(d);
+	return true;
 }
 
 static void match_node(struct match *m, const struct tnode *node)

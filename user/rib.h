@@ -13,6 +13,7 @@
 #include "list.h"
 
 struct session;
+struct share_group;
 struct tnode;
 
 /**
@@ -55,11 +56,15 @@ struct subscription {
  * @n_subids: how many
  * @subids: their Subscription Identifiers, ascending, each once
  * @memory: where @subids are, if they are this one's to free
+ * @group: the share group that chose it, or NULL
+ * @moved: it waited for another member, within the limits of that one's queue
  */
 struct rib_dest {
 	struct session *session;
+	struct share_group *group;
 	uint8_t qos;
 	bool rap;
+	bool moved;
 	unsigned int n_subids;
 	uint32_t *subids;
 	uint32_t *memory;
@@ -112,5 +117,26 @@ size_t rib_count_shared(void);
 void rib_match(const char *topic, size_t len, const struct session *source,
 	       struct rib_dests *dests);
 void rib_dests_free(struct rib_dests *dests);
+
+/* Its client has come or gone: share groups prefer members that have one. */
+void rib_session_moved(struct session *s);
+
+/*
+ * A message that came to a member of a group holds a reference to the group,
+ * so that it can go to another when the member leaves.
+ */
+struct share_group *share_group_get(struct share_group *g);
+void share_group_put(struct share_group *g);
+/*
+ * The group through which @s gets messages on @topic; NULL if it has others of
+ * its own, so that nobody can tell which is which.
+ */
+struct share_group *share_group_find(const struct session *s, const char *topic,
+				     size_t len);
+/* Has the group a member that is connected, besides @s? */
+bool share_group_others(const struct share_group *g, const struct session *s);
+/* Add the member that gets a message which @s had to @dests; false if none is left. */
+bool share_group_match(struct share_group *g, const struct session *s,
+		       struct rib_dests *dests);
 
 #endif /* MQTTD_RIB_H */

@@ -14,6 +14,7 @@
 #include "mem.h"
 #include "rib.h"
 #include "session.h"
+#include "share.h"
 #include "store.h"
 #include "will.h"
 
@@ -23,6 +24,7 @@ static struct map sessions;
 static struct event_base *session_base;
 static size_t sessions_online;
 static uint64_t sessions_expired;
+static bool sessions_ending;
 
 void sessions_init(struct event_base *base)
 {
@@ -97,6 +99,8 @@ static void session_drop_state(struct session *s)
 
 	list_for_each_safe(sub, tmp, &s->subs, by_session)
 		rib_del(sub);
+	if (!sessions_ending)
+		share_leave(s, true);
 	inflight_drop(s);
 	free(s->inbound);
 	s->inbound = NULL;
@@ -164,7 +168,9 @@ static void session_forget(struct session *s, void *arg)
 
 void sessions_free(void)
 {
+	sessions_ending = true;
 	session_for_each(session_forget, NULL);
+	sessions_ending = false;
 	map_free(&sessions);
 }
 
@@ -195,6 +201,7 @@ void session_online(struct session *s, struct client *c)
 {
 	s->client = c;
 	sessions_online++;
+	rib_session_moved(s);
 	session_timer_stop(s);
 	s->expires_at = 0;
 	/* The client is back before the delay was over: no will (3.1.3.2.2). */
@@ -247,12 +254,14 @@ void session_offline(struct session *s, struct will *will)
 
 	s->client = NULL;
 	sessions_online--;
+	rib_session_moved(s);
 	s->will = will;
 	if (!s->expiry) {
 		session_free(s);
 		return;
 	}
 	inflight_offline(s);
+	share_leave(s, false);
 	s->expires_at = s->expiry == SESSION_NEVER ? 0 : now + s->expiry * 1000ULL;
 	session_store(s);
 	if (will) {
