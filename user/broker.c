@@ -315,6 +315,7 @@ static void json_session(cJSON *o, const struct session *s)
 	cJSON_AddNumberToObject(o, "queued", s->n_queue);
 	cJSON_AddNumberToObject(o, "queued_bytes", (double)s->queue_bytes);
 	cJSON_AddNumberToObject(o, "dropped", (double)s->dropped);
+	cJSON_AddNumberToObject(o, "expired", (double)s->expired);
 }
 
 static cJSON *json_client(const struct client *c)

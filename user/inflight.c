@@ -382,6 +382,29 @@ static bool queue_has_room(const struct session *s, size_t bytes)
 	return !conf->max_queued_bytes || s->queue_bytes + bytes <= conf->max_queued_bytes;
 }
 
+static void outgoing_expire(struct outgoing *out)
+{
+	out->session->expired++;
+	outgoing_unlink(out);
+}
+
+/* Those at the head of the queue that have expired make room. */
+static bool queue_makes_room(struct session *s, size_t bytes)
+{
+	uint64_t now = clock_ms();
+	struct outgoing *out;
+
+	while (!queue_has_room(s, bytes)) {
+		if (list_empty(&s->queue))
+			return false;
+		out = list_first(&s->queue, struct outgoing, node);
+		if (!message_expired(out->msg, now))
+			return false;
+		outgoing_expire(out);
+	}
+	return true;
+}
+
 /* What waits here would be lost with us, and the kernel must know. */
 static void owe(struct client *c)
 {
@@ -424,7 +447,7 @@ struct outgoing *inflight_add(const struct rib_dest *d, struct message *m, uint8
 	bool now = goes_now(s);
 	struct outgoing *out;
 
-	if (!now && !d->moved && !queue_has_room(s, message_size(m))) {
+	if (!now && !d->moved && !queue_makes_room(s, message_size(m))) {
 		outgoing_drop(s);
 		return NULL;
 	}
@@ -507,7 +530,7 @@ static struct outgoing *next_queued(struct session *s)
 			return NULL;
 		if (!message_expired(out->msg, now))
 			return out;
-		outgoing_unlink(out);
+		outgoing_expire(out);
 	}
 }
 

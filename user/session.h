@@ -57,6 +57,7 @@ struct will;
  * @inbound: bit map of QoS 2 packet ids received and not released, or NULL
  * @n_inbound: how many
  * @dropped: messages not queued because of the limits
+ * @expired: messages that expired before they could be sent
  * @match_mark: walk of the RIB that met it last
  * @match_index: where it is among the destinations of that walk
  */
@@ -92,6 +93,7 @@ struct session {
 	uint8_t *inbound;
 	unsigned int n_inbound;
 	uint64_t dropped;
+	uint64_t expired;
 	uint64_t match_mark;
 	size_t match_index;
 };

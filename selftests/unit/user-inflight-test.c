@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "client.h"
+#include "clock.h"
 #include "conf.h"
 #include "deliver.h"
 #include "frame.h"
@@ -100,13 +101,15 @@ static void offline(struct session *s)
 	client_free(c);
 }
 
-static void publish(struct session *s, uint8_t qos, const char *payload)
+static void publish_until(struct session *s, uint8_t qos, const char *payload,
+			  uint64_t expires)
 {
 	struct message_parts parts = {
 		.topic = (const uint8_t *)"t",
 		.topic_len = 1,
 		.payload = (const uint8_t *)payload,
 		.payload_len = (uint32_t)strlen(payload),
+		.expires = expires,
 		.qos = qos,
 	};
 	struct message *m = message_new(&parts);
@@ -116,6 +119,11 @@ static void publish(struct session *s, uint8_t qos, const char *payload)
 	if (out)
 		deliver_outgoing(out);
 	message_put(m);
+}
+
+static void publish(struct session *s, uint8_t qos, const char *payload)
+{
+	publish_until(s, qos, payload, 0);
 }
 
 /* As many in flight as packet ids: every step in constant time. */
@@ -257,6 +265,35 @@ static void test_acks(void **state)
 	session_free(s);
 }
 
+/* What has expired is not sent, is counted, and gives its room to others. */
+static void test_expired(void **state)
+{
+	unsigned int max = conf_get()->max_queued_messages, i;
+	struct session *s = session_new("expired");
+
+	assert_in_range(max, 2, 100000);
+	for (i = 0; i < max; i++)
+		publish_until(s, 1, "x", i < max - 1 ? clock_ms() : 0);
+	assert_int_equal(s->n_queue, max);
+	assert_int_equal(s->expired, 0);
+	/* One is enough. */
+	publish(s, 1, "y");
+	assert_int_equal(s->n_queue, max);
+	assert_int_equal(s->expired, 1);
+	assert_int_equal(s->dropped, 0);
+	online(s, 10);
+	inflight_pump(s);
+	assert_int_equal(n_sent, 2);
+	assert_int_equal(s->expired, max - 1);
+	results(0, KMQTT_DEST_ACCEPTED);
+	offline(s);
+	/* Nobody gives room if the first goes on waiting. */
+	for (i = 0; i <= max; i++)
+		publish_until(s, 1, "x", i ? clock_ms() : 0);
+	assert_int_equal(s->dropped, 1);
+	session_free(s);
+}
+
 static int setup(void **state)
 {
 	struct conf *conf = conf_load(NULL, 0, stderr);
@@ -275,6 +312,7 @@ int main(void)
 		cmocka_unit_test(test_late_result),
 		cmocka_unit_test(test_full),
 		cmocka_unit_test(test_acks),
+		cmocka_unit_test(test_expired),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
