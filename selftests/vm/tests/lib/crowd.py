@@ -77,7 +77,7 @@ class Crowd:
             del client.buffer[:length]
         answers = b"".join(map(answer, new))
         if answers and self.acknowledge:
-            client.send(answers)
+            client.send_quietly(answers)
         with self.changed:
             self.packets[client] += new
             self.published[client] += sum(p[0] >> 4 == wire.PUBLISH for p in new)
