@@ -2,8 +2,6 @@
 /*
  * PUBLISH at QoS 1 and 2, with RETAIN, or while forwarding is off.
  */
-#include <string.h>
-
 #include "client.h"
 #include "deliver.h"
 #include "handle.h"
@@ -28,6 +26,7 @@ static uint8_t publish_message(const struct packet *p, const struct kmqtt_publis
 		.props_len = pub->props_len,
 		.payload = pub->payload,
 		.payload_len = pub->payload_len,
+		.source_id = p->c->id,
 		.qos = pub->qos,
 		.retain = pub->retain,
 	};
@@ -43,7 +42,6 @@ static uint8_t publish_message(const struct packet *p, const struct kmqtt_publis
 		return KMQTT_RC_NOT_AUTHORIZED;
 	}
 	(*m)->source = p->c->conn;
-	(*m)->source_id = mem_strndup(p->c->id, strlen(p->c->id));
 	return 0;
 }
 

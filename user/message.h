@@ -13,39 +13,36 @@
 /**
  * struct message - an Application Message
  * @refs: references
- * @charged: bytes it is charged with
- * @source: connection of the publisher, 0 = none
- * @source_id: its client id, for No Local of retained messages, or NULL
- * @store_id: where the store keeps it, 0 = nowhere; belongs to the store
- * @expires: clock_ms() when it expires, 0 = never
- * @retained: retain_clock() when it was stored there
- * @topic: Topic Name with mount point, NUL-terminated
- * @props: properties that travel on
- * @payload: payload
  * @props_len: length of @props
  * @payload_len: length of @payload
  * @topic_len: length of @topic
  * @qos: as published
  * @retain: as published, for Retain As Published
- * @data: topic, properties and payload
+ * @source: connection of the publisher, 0 = none
+ * @store_id: where the store keeps it, 0 = nowhere; belongs to the store
+ * @expires: clock_ms() when it expires, 0 = never
+ * @retained: retain_clock() when it was stored there
+ * @source_id: client id of the publisher, for No Local of retained messages,
+ *	or NULL
+ * @props: properties that travel on
+ * @payload: payload
+ * @topic: Topic Name with mount point, NUL-terminated; the others follow it
  */
 struct message {
 	unsigned int refs;
-	size_t charged;
-	uint64_t source;
-	char *source_id;
-	uint64_t store_id;
-	uint64_t expires;
-	uint64_t retained;
-	const char *topic;
-	const uint8_t *props;
-	const uint8_t *payload;
 	uint32_t props_len;
 	uint32_t payload_len;
 	uint16_t topic_len;
 	uint8_t qos;
 	bool retain;
-	uint8_t data[];
+	uint64_t source;
+	uint64_t store_id;
+	uint64_t expires;
+	uint64_t retained;
+	const char *source_id;
+	const uint8_t *props;
+	const uint8_t *payload;
+	char topic[];
 };
 
 /**
@@ -61,6 +58,7 @@ struct message {
  * @props_len: their length
  * @payload: payload, copied
  * @payload_len: its length
+ * @source_id: client id of the publisher, or NULL
  * @expires: clock_ms() when it expires, 0 = never
  * @qos: QoS
  * @retain: RETAIN
@@ -73,6 +71,7 @@ struct message_parts {
 	uint32_t props_len;
 	const uint8_t *payload;
 	uint32_t payload_len;
+	const char *source_id;
 	uint64_t expires;
 	uint8_t qos;
 	bool retain;

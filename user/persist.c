@@ -94,7 +94,7 @@ static void load_will(void *session, const struct store_will *row, void *arg)
 {
 	struct session *s = session;
 
-	session_load_will(s, will_load(row, s->id), row->publish_at);
+	session_load_will(s, will_load(row), row->publish_at);
 }
 
 static struct mark *mark_find(uint64_t conn)

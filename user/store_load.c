@@ -96,8 +96,6 @@ static struct message *get_message(const struct load *l, sqlite3_stmt *st, int c
 {
 	struct message_parts parts = { 0 };
 	size_t source_len;
-	const char *source;
-	struct message *m;
 	uint64_t qos;
 
 	parts.topic = (const uint8_t *)get_text(st, col, 1, &parts.topic_len);
@@ -112,16 +110,12 @@ static struct message *get_message(const struct load *l, sqlite3_stmt *st, int c
 	    parts.props_len > KMQTT_PROPERTIES_MAX || !get_number(st, col + 3, 2, &qos))
 		return NULL;
 	parts.qos = (uint8_t)qos;
-	m = message_new(&parts);
-	if (sqlite3_column_type(st, col + 6) == SQLITE_NULL)
-		return m;
-	source = get_text(st, col + 6, 0, &source_len);
-	if (source) {
-		m->source_id = mem_strndup(source, source_len);
-		return m;
+	if (sqlite3_column_type(st, col + 6) != SQLITE_NULL) {
+		parts.source_id = get_text(st, col + 6, 0, &source_len);
+		if (!parts.source_id)
+			return NULL;
 	}
-	message_put(m);
-	return NULL;
+	return message_new(&parts);
 }
 
 /* ---- what belongs to no session ------------------------------------------ */

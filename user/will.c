@@ -52,14 +52,13 @@ size_t will_payload_bytes(void)
 
 struct will *will_new(const struct will_terms *t)
 {
-	struct message *m = message_new(t->parts);
-	struct will *w;
+	struct message_parts parts = *t->parts;
+	struct will *w = mem_zalloc(sizeof(*w));
 
-	m->source_id = mem_strndup(t->client_id, strlen(t->client_id));
-	w = mem_zalloc(sizeof(*w));
-	w->msg = m;
+	parts.source_id = t->client_id;
+	w->msg = message_new(&parts);
 	wills++;
-	wills_payload += m->payload_len;
+	wills_payload += w->msg->payload_len;
 	w->delay = t->delay;
 	w->expiry = t->expiry;
 	w->has_expiry = t->has_expiry;
@@ -106,13 +105,13 @@ void will_store(const struct will *w, const char *client_id, uint64_t at)
 	store_will_put(client_id, &row);
 }
 
-struct will *will_load(const struct store_will *row, const char *client_id)
+struct will *will_load(const struct store_will *row)
 {
 	struct will *w = mem_zalloc(sizeof(*w));
 
 	w->msg = message_get(row->msg);
-	if (!w->msg->source_id)
-		w->msg->source_id = mem_strndup(client_id, strlen(client_id));
+	wills++;
+	wills_payload += w->msg->payload_len;
 	w->expiry = row->expiry;
 	w->has_expiry = row->has_expiry;
 	return w;

@@ -39,7 +39,7 @@ void will_publish(struct will *w, const struct answer *a);
 /* Put it into the store, to be published @at. */
 void will_store(const struct will *w, const char *client_id, uint64_t at);
 /* The one that was put there. */
-struct will *will_load(const struct store_will *row, const char *client_id);
+struct will *will_load(const struct store_will *row);
 
 /* The form in which the kernel keeps it for the next daemon. */
 uint8_t *will_encode(const struct will *w, size_t *len);

@@ -45,10 +45,10 @@ static void test_roundtrip(void **state)
 		.n_subids = 2,
 		.subids = subids,
 	};
-	struct message *m = msg("top/ic", "body"), *w = msg("will", "gone");
+	struct message *m = msg_by("top/ic", "body", "publisher");
+	struct message *w = msg("will", "gone");
 
 	start();
-	m->source_id = strdup("publisher");
 	m->retain = true;
 	put_session("a");
 	store_session_put(&b);

@@ -134,7 +134,8 @@ static inline void start(void)
 	assert_int_equal(store_start(base), 0);
 }
 
-static inline struct message *msg(const char *topic, const char *payload)
+static inline struct message *msg_by(const char *topic, const char *payload,
+				     const char *source_id)
 {
 	static const uint8_t props[] = { 0x03, 0x00, 0x01, 'c' };	/* Content Type */
 	struct message_parts parts = {
@@ -144,10 +145,16 @@ static inline struct message *msg(const char *topic, const char *payload)
 		.props_len = sizeof(props),
 		.payload = (const uint8_t *)payload,
 		.payload_len = (uint32_t)strlen(payload),
+		.source_id = source_id,
 		.qos = 1,
 	};
 
 	return message_new(&parts);
+}
+
+static inline struct message *msg(const char *topic, const char *payload)
+{
+	return msg_by(topic, payload, NULL);
 }
 
 static inline void put_session(const char *id)
