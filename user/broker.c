@@ -136,7 +136,7 @@ int broker_load_only(void)
 	int error;
 
 	rib_init();
-	retain_init();
+	retain_init(NULL);
 	error = persist_open(0, true);
 	if (!error)
 		log_notice("loaded %zu sessions, %zu subscriptions, %zu retained messages in %.3f s",
@@ -152,9 +152,10 @@ int broker_start(struct event_base *base)
 	int error;
 
 	rib_init();
-	retain_init();
+	retain_init(base);
 	sessions_init(base);
 	clients_init(base);
+	inflight_start(base);
 	stop_init(base);
 	broker_started_at = (uint64_t)time(NULL);
 	error = broker_bind(&instance);
@@ -199,6 +200,7 @@ void broker_free(void)
 	persist_close();
 	clients_free();
 	sessions_free();
+	inflight_stop();
 	rib_free();
 	retain_free();
 	nl_close();

@@ -36,6 +36,8 @@ void handle_connect(struct client *c, const uint8_t *data, size_t len, uint64_t 
 void handle_publish(const struct packet *p);
 void handle_ack(const struct packet *p);
 void handle_subscribe(const struct packet *p);
+/* Finish the SUBSCRIBEs in progress that need not wait for the store. */
+void subscribe_settle(void);
 /* Give up the client's reference to a SUBSCRIBE in progress; may be NULL. */
 void client_sub_put(struct client_sub *u);
 void handle_unsubscribe(const struct packet *p);

@@ -8,14 +8,12 @@
 #include <string.h>
 
 #include "client.h"
-#include "conf.h"
 #include "deliver.h"
 #include "handle.h"
 #include "inflight.h"
 #include "kmqtt.h"
 #include "log.h"
 #include "mem.h"
-#include "message.h"
 #include "nl.h"
 #include "packet.h"
 #include "retain.h"
@@ -23,6 +21,7 @@
 #include "route.h"
 #include "session.h"
 #include "topic.h"
+#include "walk.h"
 
 /* SUBSCRIBE options on the wire (3.8.3.1). */
 #define OPT_NO_LOCAL	0x04
@@ -66,12 +65,6 @@ struct client_sub {
 	struct wanted w[];
 };
 
-struct retained_for {
-	struct session *session;
-	const struct subscription *sub;
-	uint64_t until;
-};
-
 static void options_read(const struct packet_filters *f, uint8_t options,
 			 struct rib_options *opts)
 {
@@ -81,6 +74,15 @@ static void options_read(const struct packet_filters *f, uint8_t options,
 	if (options & OPT_RAP)
 		opts->flags |= KMQTT_ROUTE_F_RETAIN_AS_PUBLISHED;
 	opts->flags |= (uint32_t)(options >> 4 & 3) << KMQTT_ROUTE_F_RH_SHIFT;
+}
+
+/* SUBSCRIBEs whose routes are not all answered. */
+static unsigned int waiting;
+
+void subscribe_settle(void)
+{
+	if (waiting)
+		nl_flush();
 }
 
 void client_sub_put(struct client_sub *u)
@@ -106,24 +108,8 @@ static void send_suback(const struct client *c, const struct client_sub *u)
 	packet_buf_free(&b);
 }
 
-static void retained_one(struct message *m, void *arg)
+static void send_retained(const struct client_sub *u, const struct wanted *w)
 {
-	const struct retained_for *r = arg;
-	uint8_t qos = r->sub->qos < m->qos || conf_get()->upgrade_outgoing_qos ?
-		      r->sub->qos : m->qos;
-
-	if (m->retained > r->until)
-		return;
-	if (r->sub->flags & KMQTT_ROUTE_F_NO_LOCAL && m->source_id &&
-	    !strcmp(m->source_id, r->session->id))
-		return;
-	inflight_add_retained(r->session, m, qos, r->sub->subid);
-}
-
-static void send_retained(struct session *s, const struct client_sub *u,
-			  const struct wanted *w)
-{
-	struct retained_for r = { .session = s, .sub = w->sub, .until = u->retained };
 	uint32_t rh;
 
 	if (!w->sub || w->sub->share)
@@ -131,7 +117,7 @@ static void send_retained(struct session *s, const struct client_sub *u,
 	rh = (w->sub->flags & KMQTT_ROUTE_F_RH_MASK) >> KMQTT_ROUTE_F_RH_SHIFT;
 	if (rh == 2 || (rh == 1 && w->existed))
 		return;
-	retain_match(w->sub->filter, retained_one, &r);
+	walk_add(w->sub, u->retained);
 }
 
 /*
@@ -176,7 +162,7 @@ static void subscribe_finish(struct client *c)
 	drop_refused(c->conn, u->w, u->n);
 	send_suback(c, u);
 	for (i = 0; i < u->n; i++)
-		send_retained(c->session, u, &u->w[i]);
+		send_retained(u, &u->w[i]);
 	c->sub = NULL;
 	client_sub_put(u);
 	client_gate_shut(c);
@@ -187,7 +173,10 @@ static void answered(struct client_sub *u)
 {
 	struct client *c = client_find(u->conn);
 
-	if (!--u->remaining && c && c->sub == u)
+	if (--u->remaining)
+		return;
+	waiting--;
+	if (c && c->sub == u)
 		subscribe_finish(c);
 }
 
@@ -267,6 +256,7 @@ void handle_subscribe(const struct packet *p)
 	/* Held until all are asked for, lest the first ends it. */
 	u->remaining = 1;
 	p->c->sub = u;
+	waiting++;
 	for (struct packet_filters walk = f; packet_filters_next(&walk, &one); i++) {
 		u->w[i].of = u;
 		subscribe_one(p, &f, &one, &u->w[i]);

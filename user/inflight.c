@@ -9,8 +9,10 @@
 #include "clock.h"
 #include "conf.h"
 #include "deliver.h"
+#include "event.h"
 #include "inflight.h"
 #include "kmqtt.h"
+#include "log.h"
 #include "mem.h"
 #include "message.h"
 #include "packet.h"
@@ -18,11 +20,20 @@
 #include "rib.h"
 #include "session.h"
 #include "store.h"
+#include "walk.h"
 
-/* How often a session may be owed what the retained store has. */
-#define RETAINED_COPIES	8
 /* A table of packet ids that is larger is freed when it is empty. */
 #define ID_BUCKETS	64
+/* Steps of a session's walks over the retained store in a turn of the loop. */
+#define TURN_STEPS	128
+/* Sessions whose walks go on in one turn. */
+#define TURN_SESSIONS	4
+/* Messages a walk may be ahead of what the kernel is known to have taken. */
+#define WALK_AHEAD	128
+
+/* Sessions whose walks can go on. */
+static struct list turns = { &turns, &turns };
+static struct event *turn_timer;
 
 static uint64_t dropped;
 
@@ -41,7 +52,8 @@ void inflight_init(struct session *s)
 {
 	list_init(&s->inflight);
 	list_init(&s->queue);
-	list_init(&s->retained);
+	list_init(&s->walks);
+	list_init(&s->turn);
 	list_init(&s->ready);
 	list_init(&s->ready_live);
 	s->window = UINT16_MAX;
@@ -165,11 +177,9 @@ static void outgoing_unlink(struct outgoing *out)
 	list_del(&out->node);
 	if (out->pos && s->stored)
 		store_outgoing_delete(s->id, out->pos);
-	if (out->state == OUT_QUEUED && out->qos) {
+	if (out->state == OUT_QUEUED) {
 		s->n_queue--;
 		s->queue_bytes -= message_size(out->msg);
-	} else if (out->state == OUT_QUEUED) {
-		s->n_retained--;
 	} else {
 		if (out->qos)
 			id_del(out);
@@ -193,7 +203,7 @@ void inflight_drop(struct session *s)
 {
 	list_drop(&s->inflight);
 	list_drop(&s->queue);
-	list_drop(&s->retained);
+	list_del(&s->turn);
 	map_free(&s->by_id);
 }
 
@@ -201,7 +211,7 @@ void inflight_offline(struct session *s)
 {
 	struct outgoing *out, *tmp;
 
-	list_drop(&s->retained);
+	walks_offline(s);
 	list_for_each_safe(out, tmp, &s->inflight, node) {
 		if (!out->qos) {
 			outgoing_unlink(out);
@@ -354,20 +364,15 @@ static void outgoing_start(struct outgoing *out)
 	outgoing_store(out);
 }
 
-static void outgoing_queue(struct outgoing *out, struct list *list)
+static void outgoing_queue(struct outgoing *out)
 {
 	struct session *s = out->session;
 
 	out->state = OUT_QUEUED;
-	if (out->qos) {
-		s->n_queue++;
-		s->queue_bytes += message_size(out->msg);
-		if (list == &s->queue)
-			outgoing_store(out);
-	} else {
-		s->n_retained++;
-	}
-	list_add_tail(&out->node, list);
+	s->n_queue++;
+	s->queue_bytes += message_size(out->msg);
+	list_add_tail(&out->node, &s->queue);
+	outgoing_store(out);
 }
 
 static bool queue_has_room(const struct session *s, size_t bytes)
@@ -456,7 +461,7 @@ struct outgoing *inflight_add(const struct rib_dest *d, struct message *m, uint8
 	out->retain = retain;
 	out->live = is_online(s);
 	if (!now) {
-		outgoing_queue(out, &s->queue);
+		outgoing_queue(out);
 		owe(s->client);
 		return NULL;
 	}
@@ -464,74 +469,48 @@ struct outgoing *inflight_add(const struct rib_dest *d, struct message *m, uint8
 	return out;
 }
 
-/*
- * Many filters, or one asked for many times, bring the same messages again
- * and again: enough is enough.
- */
-static bool retained_has_room(const struct session *s)
-{
-	return s->n_retained + s->n_queue <
-	       RETAINED_COPIES * retain_count() + conf_get()->max_queued_messages &&
-	       !mem_scarce();
-}
-
-void inflight_add_retained(struct session *s, struct message *m, uint8_t qos,
-			   uint32_t subid)
-{
-	struct outgoing *out;
-
-	if (!retained_has_room(s)) {
-		outgoing_drop(s);
-		return;
-	}
-	out = outgoing_new(s, m, qos, &subid, subid ? 1 : 0);
-	out->retain = true;
-	outgoing_queue(out, &s->retained);
-}
-
 static bool refused(const struct session *s, const struct outgoing *out)
 {
 	return out->live ? s->client->live_full : s->client->full;
 }
 
-/* The results of a batch that went out meanwhile may have changed the list. */
-static struct outgoing *next_unsent(const struct session *s)
+/*
+ * A retained message that the kernel did not take, and a newer value came or
+ * comes live.
+ */
+static bool is_superseded(const struct outgoing *out)
 {
-	if (!s->client->full && !list_empty(&s->ready))
-		return list_first(&s->ready, struct outgoing, ready);
+	const struct message *m = out->msg;
+
+	return out->walked && !out->dup && out->state == OUT_PUBLISH &&
+	       retain_find(m->topic, m->topic_len) != m;
+}
+
+/* The results of a batch that went out meanwhile may have changed the list. */
+static struct outgoing *next_unsent(struct session *s)
+{
+	struct outgoing *out;
+
+	while (!s->client->full && !list_empty(&s->ready)) {
+		out = list_first(&s->ready, struct outgoing, ready);
+		if (!is_superseded(out))
+			return out;
+		outgoing_unlink(out);
+	}
 	if (!s->client->live_full && !list_empty(&s->ready_live))
 		return list_first(&s->ready_live, struct outgoing, ready);
 	return NULL;
 }
 
-/* The next that waits for room in the window, if there is. */
-static struct outgoing *first_queued(const struct session *s)
+/* The first of the queue, if it is @live or not and the window lets it out. */
+static struct outgoing *first_queued(const struct session *s, bool live)
 {
 	struct outgoing *out;
 
-	/* Those that open the gate first. */
-	if (!list_empty(&s->retained))
-		out = list_first(&s->retained, struct outgoing, node);
-	else if (!list_empty(&s->queue))
-		out = list_first(&s->queue, struct outgoing, node);
-	else
+	if (list_empty(&s->queue) || !window_open(s))
 		return NULL;
-	return !out->qos || window_open(s) ? out : NULL;
-}
-
-static struct outgoing *next_queued(struct session *s)
-{
-	struct outgoing *out;
-	uint64_t now = clock_ms();
-
-	for (;;) {
-		out = first_queued(s);
-		if (!out || refused(s, out))
-			return NULL;
-		if (!message_expired(out->msg, now))
-			return out;
-		outgoing_expire(out);
-	}
+	out = list_first(&s->queue, struct outgoing, node);
+	return out->live == live ? out : NULL;
 }
 
 static void outgoing_dequeue(struct outgoing *out)
@@ -539,27 +518,99 @@ static void outgoing_dequeue(struct outgoing *out)
 	struct session *s = out->session;
 
 	list_del(&out->node);
-	if (out->qos) {
-		s->n_queue--;
-		s->queue_bytes -= message_size(out->msg);
-	} else {
-		s->n_retained--;
-	}
+	s->n_queue--;
+	s->queue_bytes -= message_size(out->msg);
 	outgoing_start(out);
 }
 
-void inflight_pump(struct session *s)
+static struct outgoing *next_queued(struct session *s, bool live)
+{
+	struct outgoing *out;
+	uint64_t now = clock_ms();
+
+	for (;;) {
+		out = first_queued(s, live);
+		if (!out || refused(s, out))
+			return NULL;
+		if (!message_expired(out->msg, now))
+			break;
+		outgoing_expire(out);
+	}
+	outgoing_dequeue(out);
+	return out;
+}
+
+/* Could a walk go on, had it the steps?  Not before the SUBACK. */
+static bool walk_free(const struct session *s)
+{
+	return !list_empty(&s->walks) && is_online(s) && !s->client->full &&
+	       !s->client->sub && s->n_owed < WALK_AHEAD;
+}
+
+static void turn_arm(void)
+{
+	static const struct timeval now;
+
+	/* Not event_active(): what the sockets have for us comes first. */
+	if (turn_timer && evtimer_add(turn_timer, &now))
+		log_err("cannot start the timer for retained messages");
+}
+
+static void turn_later(struct session *s)
+{
+	if (!list_empty(&s->turn))
+		return;
+	if (list_empty(&turns))
+		turn_arm();
+	list_add_tail(&s->turn, &turns);
+}
+
+/* The next retained message that a walk comes to. */
+static struct outgoing *next_retained(struct session *s, unsigned int *steps)
+{
+	struct walk_message next;
+	struct outgoing *out;
+
+	if (!walk_free(s))
+		return NULL;
+	if (!*steps || !walk_next(s, steps, &next)) {
+		if (!list_empty(&s->walks))
+			turn_later(s);
+		return NULL;
+	}
+	if (next.qos && !window_open(s))
+		return NULL;
+	out = outgoing_new(s, next.msg, next.qos, &next.subid, next.subid ? 1 : 0);
+	out->retain = true;
+	out->walked = true;
+	walk_taken(s);
+	outgoing_start(out);
+	return out;
+}
+
+/* What comes into flight next: first what opens the gate. */
+static struct outgoing *next_new(struct session *s, unsigned int *steps)
+{
+	struct outgoing *out = next_queued(s, false);
+
+	if (!out)
+		out = next_retained(s, steps);
+	if (!out && list_empty(&s->walks))
+		out = next_queued(s, true);
+	return out;
+}
+
+/* @steps: of walks over the retained store. */
+static void pump(struct session *s, unsigned int steps)
 {
 	struct outgoing *out;
 
 	while (is_online(s)) {
 		out = next_unsent(s);
-		if (!out) {
-			out = next_queued(s);
-			if (!out)
-				return;
-			outgoing_dequeue(out);
-		}
+		if (!out)
+			out = next_new(s, &steps);
+		if (!out)
+			return;
 		if (out->state == OUT_RELEASED) {
 			outgoing_settle(out);
 			packet_send_ack(s->client, KMQTT_PUBREL, out->packet_id, 0);
@@ -570,16 +621,66 @@ void inflight_pump(struct session *s)
 	}
 }
 
-bool inflight_owes(const struct session *s)
+void inflight_pump(struct session *s)
 {
-	const struct outgoing *out = first_queued(s);
+	/* One that waits for its turn has had its steps. */
+	pump(s, list_empty(&s->turn) ? TURN_STEPS : 0);
+}
 
-	return s->n_owed || (out && !out->live);
+static void turn(evutil_socket_t fd, short what, void *arg)
+{
+	unsigned int n = TURN_SESSIONS;
+	struct session *s;
+
+	while (n-- && !list_empty(&turns)) {
+		s = list_first(&turns, struct session, turn);
+		list_del(&s->turn);
+		pump(s, TURN_STEPS);
+	}
+	if (!list_empty(&turns))
+		turn_arm();
+	event_settle();
+}
+
+void inflight_start(struct event_base *base)
+{
+	turn_timer = evtimer_new(base, turn, NULL);
+	if (!turn_timer)
+		log_err("cannot make the timer for retained messages");
+}
+
+void inflight_stop(void)
+{
+	if (turn_timer)
+		event_free(turn_timer);
+	turn_timer = NULL;
+}
+
+/* May a walk send now, or does nobody know yet? */
+static bool walk_owes(struct session *s)
+{
+	struct walk_message next;
+	unsigned int steps = 0;
+
+	if (list_empty(&s->walks))
+		return false;
+	if (walk_next(s, &steps, &next))
+		return !next.qos || window_open(s);
+	/* The message that waited for the window may have been replaced. */
+	if (walk_free(s))
+		turn_later(s);
+	return true;
+}
+
+bool inflight_owes(struct session *s)
+{
+	return s->n_owed || first_queued(s, false) || walk_owes(s);
 }
 
 bool inflight_settled(const struct session *s)
 {
-	return list_empty(&s->inflight) && !s->n_queue && !s->n_inbound;
+	return list_empty(&s->inflight) && !s->n_queue && !s->n_walks &&
+	       !s->n_inbound;
 }
 
 enum ack_match inflight_puback(struct session *s, uint16_t packet_id)
@@ -637,6 +738,9 @@ void outgoing_result(struct outgoing *out, uint32_t round, uint8_t result)
 		outgoing_settle(out);
 		if (!out->qos)
 			outgoing_unlink(out);
+		/* It has just come within reach of the walk. */
+		if (s->n_owed == WALK_AHEAD - 1 && walk_free(s))
+			turn_later(s);
 		break;
 	case KMQTT_DEST_FULL:
 		if (s->client && out->live)
@@ -650,7 +754,7 @@ void outgoing_result(struct outgoing *out, uint32_t round, uint8_t result)
 	case KMQTT_DEST_DENIED:
 		/* It took room of the Receive Maximum. */
 		outgoing_unlink(out);
-		inflight_pump(s);
+		pump(s, 0);
 		break;
 	}
 }

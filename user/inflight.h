@@ -11,6 +11,7 @@
 #include "list.h"
 #include "map.h"
 
+struct event_base;
 struct message;
 struct rib_dest;
 struct session;
@@ -51,6 +52,7 @@ enum outgoing_state {
  * @dup: was sent on an earlier connection
  * @retain: RETAIN flag
  * @live: published while the client was online: waits at the gate
+ * @walked: a walk met it in the retained store
  * @qos: QoS it is delivered at
  * @packet_id: 0 for QoS 0
  * @n_subids: number of @subids
@@ -73,6 +75,7 @@ struct outgoing {
 	bool dup;
 	bool retain;
 	bool live;
+	bool walked;
 	uint8_t qos;
 	uint16_t packet_id;
 	unsigned int n_subids;
@@ -81,6 +84,9 @@ struct outgoing {
 
 struct client;
 struct store_outgoing;
+/* At the beginning and at the end of the daemon. */
+void inflight_start(struct event_base *base);
+void inflight_stop(void);
 
 /* Empty lists. */
 void inflight_init(struct session *s);
@@ -128,16 +134,14 @@ struct outgoing *inflight_add(const struct rib_dest *d, struct message *m, uint8
 			      bool retain);
 /* Messages that the limits dropped, of all sessions there were. */
 uint64_t inflight_dropped(void);
-/* A retained message that a new subscription gets, by inflight_pump(). */
-void inflight_add_retained(struct session *s, struct message *m, uint8_t qos,
-			   uint32_t subid);
 /*
  * Send what the window and the kernel let out; on a new connection unfinished
- * PUBLISHes and PUBRELs come first.
+ * PUBLISHes and PUBRELs come first.  Of retained messages it sends a few, and
+ * goes on in a later turn of the loop.
  */
 void inflight_pump(struct session *s);
 /* Is there anything that could be sent now and passes the gate? */
-bool inflight_owes(const struct session *s);
+bool inflight_owes(struct session *s);
 /* Is nothing outstanding that would be lost with the daemon? */
 bool inflight_settled(const struct session *s);
 

@@ -7,6 +7,7 @@
 #include "client.h"
 #include "conf.h"
 #include "deliver.h"
+#include "handle.h"
 #include "inflight.h"
 #include "kmqtt.h"
 #include "mem.h"
@@ -16,12 +17,22 @@
 #include "retain.h"
 #include "session.h"
 
+/*
+ * A subscription that waits for its routes is owed the value before this one,
+ * if that need not wait for the store.
+ */
+static void retain(struct message *m)
+{
+	subscribe_settle();
+	retain_set(m);
+}
+
 void publish_match(struct message *m, const struct session *source,
 		   struct rib_dests *dests)
 {
 	deliver_order(m->topic, m->topic_len);
 	if (m->retain)
-		retain_set(m);
+		retain(m);
 	rib_match(m->topic, m->topic_len, source, dests);
 }
 
@@ -93,7 +104,7 @@ void publish(struct message *m, const struct session *source, const struct answe
 	if (!m->qos) {
 		deliver_order(m->topic, m->topic_len);
 		if (m->retain)
-			retain_set(m);
+			retain(m);
 		deliver_inject(m, a, publish_matched);
 		return;
 	}

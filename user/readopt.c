@@ -16,9 +16,11 @@
 #include "nl.h"
 #include "packet.h"
 #include "readopt.h"
+#include "retain.h"
 #include "rib.h"
 #include "route.h"
 #include "session.h"
+#include "walk.h"
 #include "will.h"
 
 /* A connection to be closed: its state is not known well enough to go on. */
@@ -27,10 +29,18 @@ struct doomed {
 	uint64_t conn;
 };
 
+/* A route whose gate is shut: its retained messages may not have been sent. */
+struct held {
+	struct list node;
+	uint64_t conn;
+	char *filter;
+};
+
 /**
  * struct takeover - what is being taken over
  * @adopted: connections
  * @routes: their routes
+ * @held: those of them that are HELD and get retained messages
  * @doomed: those to be closed
  * @will_of: whose will has begun to come, or NULL
  * @will: what has come of it
@@ -38,6 +48,7 @@ struct doomed {
 struct takeover {
 	size_t adopted;
 	size_t routes;
+	struct list held;
 	struct list doomed;
 	struct client *will_of;
 	struct packet_buf will;
@@ -161,6 +172,20 @@ static void adopt_conn(const struct nlmsghdr *msg, void *arg)
 	t->adopted++;
 }
 
+static void adopt_held(struct takeover *t, const struct client *c,
+		       const struct nlmsghdr *msg, uint32_t flags)
+{
+	struct held *h;
+
+	if (!(flags & KMQTT_ROUTE_F_HELD) ||
+	    (flags & KMQTT_ROUTE_F_RH_MASK) >> KMQTT_ROUTE_F_RH_SHIFT == 2)
+		return;
+	h = mem_zalloc(sizeof(*h));
+	h->conn = c->conn;
+	h->filter = attr_strdup(msg, KMQTT_A_FILTER);
+	list_add_tail(&h->node, &t->held);
+}
+
 static void adopt_route(const struct nlmsghdr *msg, void *arg)
 {
 	const struct nlattr *tb[KMQTT_A_MAX + 1];
@@ -175,6 +200,8 @@ static void adopt_route(const struct nlmsghdr *msg, void *arg)
 	if (!c || !c->session || !tb[KMQTT_A_FILTER])
 		return;
 	t->routes++;
+	if (!tb[KMQTT_A_SHARE])
+		adopt_held(t, c, msg, nl_u32(tb[KMQTT_A_ROUTE_FLAGS]));
 	/* What the store has not, is being subscribed to or unsubscribed from. */
 	if (c->from_store)
 		return;
@@ -227,24 +254,50 @@ static void close_doomed(struct takeover *t)
 	}
 }
 
+/*
+ * The retained messages of HELD routes again: how far the former mqttd got,
+ * nobody knows.  Replayed events come first: one of them may be the SUBSCRIBE.
+ */
+static void send_held(struct takeover *t)
+{
+	struct subscription *sub;
+	struct held *h, *tmp;
+	struct client *c;
+
+	list_for_each_safe(h, tmp, &t->held, node) {
+		c = client_find(h->conn);
+		sub = c && c->session ? rib_find(c->session, NULL, h->filter) : NULL;
+		if (sub && !sub->walk) {
+			walk_add(sub, retain_clock());
+			inflight_pump(c->session);
+		}
+		list_del(&h->node);
+		free(h->filter);
+		free(h);
+	}
+}
+
 int readopt(void)
 {
 	struct takeover t = { 0 };
 	int error;
 
 	list_init(&t.doomed);
+	list_init(&t.held);
 	error = nl_dump(KMQTT_CMD_CONN_GET, adopt_conn, &t);
 	will_complete(&t);
 	if (!error)
 		error = nl_dump(KMQTT_CMD_ROUTE_GET, adopt_route, &t);
 	close_doomed(&t);
 	if (error)
-		return error;
+		goto out;
 	client_for_each(adopt_stored, NULL);
 	/* The gates of the adopted open after this, when the turn is settled. */
 	error = event_replay();
 	client_for_each(pump_stored, NULL);
 	if (t.adopted)
 		log_notice("adopted %zu connections with %zu routes", t.adopted, t.routes);
+out:
+	send_held(&t);
 	return error;
 }

@@ -2,9 +2,16 @@
 /*
  * The retained store: a tree of topics.
  */
+#include <stdlib.h>
 #include <string.h>
 
+#include <event2/event.h>
+
 #include "clock.h"
+#include "list.h"
+#include "log.h"
+#include "map.h"
+#include "mem.h"
 #include "message.h"
 #include "retain.h"
 #include "store.h"
@@ -12,46 +19,276 @@
 #include "topic.h"
 #include "ttree.h"
 
-/* A walk over the tree for one filter. */
-struct walk {
-	retain_each_t each;
-	void *arg;
-	uint64_t now;
+/* The sweep looks at so many nodes each time: a million takes some minutes. */
+#define SWEEP_MS	1000
+#define SWEEP_STEPS	2000
+
+/* A level of a filter: where in it. */
+struct level {
+	uint16_t at;
+	uint16_t len;
 };
 
-static struct ttree retained;
-static size_t retained_count;
-static uint64_t retained_clock;
+/**
+ * struct retain_cursor - a walk over the tree for one filter
+ *
+ * Stands on a node, which it pins: what is there stays where it is until the
+ * walk goes on from it, be the node emptied or its neighbours freed.
+ *
+ * @node: where it stands, NULL before the first node and after the last
+ * @depth: levels above and with @node
+ * @done: it is after the last
+ * @all: also the topics that a leading wildcard does not match
+ * @rest: the filter ends in "#", which is not among @levels
+ * @size: bytes it takes
+ * @filter: the filter
+ * @n: how many
+ * @levels: of the filter
+ */
+struct retain_cursor {
+	struct tnode *node;
+	unsigned int depth;
+	bool done;
+	bool all;
+	bool rest;
+	size_t size;
+	const char *filter;
+	unsigned int n;
+	struct level levels[];
+};
 
-void retain_init(void)
-{
-	ttree_init(&retained);
-}
+static struct {
+	struct ttree tree;
+	size_t count;
+	size_t expiring;	/* those that will expire */
+	uint64_t clock;
+	struct event *sweep;
+	struct retain_cursor *sweeper;
+} retained;
 
 uint64_t retain_clock(void)
 {
-	return retained_clock;
+	return retained.clock;
 }
 
 size_t retain_count(void)
 {
-	return retained_count;
+	return retained.count;
+}
+
+/* ---- walks -------------------------------------------------------------- */
+
+struct retain_cursor *retain_cursor_new(const char *filter)
+{
+	size_t len = strlen(filter), level_len, size;
+	const __u8 *p = (const __u8 *)filter, *end = p + len, *level;
+	struct retain_cursor *c;
+	unsigned int n = 0;
+
+	while (kmqtt_level_next(&p, end, &level, &level_len))
+		n++;
+	size = sizeof(*c) + n * sizeof(c->levels[0]) + len + 1;
+	c = mem_zalloc(size);
+	mem_charge(size);
+	c->size = size;
+	c->filter = memcpy(&c->levels[n], filter, len);
+	p = (const __u8 *)c->filter;
+	end = p + len;
+	while (kmqtt_level_next(&p, end, &level, &level_len)) {
+		c->levels[c->n].at = (uint16_t)(level - (const __u8 *)c->filter);
+		c->levels[c->n++].len = (uint16_t)level_len;
+	}
+	/* "#" stands alone on the last level. */
+	c->rest = n && c->levels[n - 1].len == 1 && c->filter[len - 1] == '#';
+	if (c->rest)
+		c->n--;
+	return c;
+}
+
+void retain_cursor_rewind(struct retain_cursor *c)
+{
+	if (c->node)
+		ttree_unpin(&retained.tree, c->node);
+	c->node = NULL;
+	c->depth = 0;
+	c->done = false;
+}
+
+void retain_cursor_free(struct retain_cursor *c)
+{
+	if (!c)
+		return;
+	retain_cursor_rewind(c);
+	mem_uncharge(c->size);
+	free(c);
+}
+
+bool retain_cursor_done(const struct retain_cursor *c)
+{
+	return c->done;
+}
+
+/* Is the level at @depth, counted from 0, a wildcard? */
+static bool is_wild(const struct retain_cursor *c, unsigned int depth)
+{
+	if (depth >= c->n)
+		return true;
+	return c->levels[depth].len == 1 && c->filter[c->levels[depth].at] == '+';
+}
+
+/* A topic that begins with '$', to which a leading wildcard has led. */
+static bool is_hidden(const struct retain_cursor *c, const struct tnode *node)
+{
+	return c->depth == 1 && !c->all && node->len && node->level[0] == '$' &&
+	       is_wild(c, 0);
+}
+
+/* The first node below @node that the filter leads to, or NULL. */
+static struct tnode *go_down(const struct retain_cursor *c, const struct tnode *node)
+{
+	const struct level *level;
+
+	if ((c->depth >= c->n && !c->rest) || is_hidden(c, node))
+		return NULL;
+	if (is_wild(c, c->depth))
+		return ttree_first(node);
+	level = &c->levels[c->depth];
+	return ttree_child(&retained.tree, node, c->filter + level->at, level->len);
+}
+
+/* The node after that where @c stands, or NULL. */
+static struct tnode *successor(struct retain_cursor *c)
+{
+	struct tnode *node = c->node ? c->node : &retained.tree.root;
+	struct tnode *next = go_down(c, node);
+
+	if (next) {
+		c->depth++;
+		return next;
+	}
+	for (; node != &retained.tree.root; node = node->parent) {
+		next = is_wild(c, c->depth - 1) ? ttree_next(node) : NULL;
+		if (next)
+			return next;
+		c->depth--;
+	}
+	return NULL;
+}
+
+static void step(struct retain_cursor *c)
+{
+	struct tnode *old = c->node;
+
+	c->node = successor(c);
+	if (c->node)
+		ttree_pin(c->node);
+	else
+		c->done = true;
+	if (old)
+		ttree_unpin(&retained.tree, old);
+}
+
+/* The message where @c stands, if the filter matches it. */
+static struct message *found(const struct retain_cursor *c)
+{
+	if (c->depth < c->n || is_hidden(c, c->node))
+		return NULL;
+	return c->node->data;
+}
+
+struct message *retain_cursor_here(const struct retain_cursor *c)
+{
+	struct message *m = c->node ? found(c) : NULL;
+
+	return m && !message_expired(m, clock_ms()) ? m : NULL;
+}
+
+static void unstore(const struct message *m);
+static void node_clear(struct tnode *node);
+
+struct message *retain_cursor_next(struct retain_cursor *c, unsigned int *steps)
+{
+	uint64_t now = clock_ms();
+	struct message *m;
+
+	while (!c->done && *steps) {
+		--*steps;
+		step(c);
+		m = c->node ? found(c) : NULL;
+		if (m && !message_expired(m, now))
+			return m;
+		if (m) {
+			unstore(m);
+			node_clear(c->node);
+		}
+	}
+	return NULL;
+}
+
+/* ---- the sweep ---------------------------------------------------------- */
+
+/* Expired ones are forgotten on the way. */
+static void sweep(evutil_socket_t fd, short what, void *arg)
+{
+	unsigned int steps = SWEEP_STEPS;
+
+	if (!retained.sweeper) {
+		retained.sweeper = retain_cursor_new("#");
+		retained.sweeper->all = true;
+	}
+	while (retain_cursor_next(retained.sweeper, &steps))
+		;
+	if (retain_cursor_done(retained.sweeper))
+		retain_cursor_rewind(retained.sweeper);
+}
+
+static void sweep_start(void)
+{
+	const struct timeval tv = {
+		.tv_sec = SWEEP_MS / 1000,
+		.tv_usec = SWEEP_MS % 1000 * 1000,
+	};
+
+	if (retained.sweep && event_add(retained.sweep, &tv))
+		log_err("cannot start the timer for expired messages");
+}
+
+static void sweep_stop(void)
+{
+	if (retained.sweep)
+		event_del(retained.sweep);
+}
+
+/* ---- changes ------------------------------------------------------------ */
+
+static void node_set(struct tnode *node, struct message *m)
+{
+	m->retained = ++retained.clock;
+	node->data = message_get(m);
+	retained.count++;
+	if (m->expires && !retained.expiring++)
+		sweep_start();
 }
 
 /* Leaves the node in the tree, for the caller to trim. */
 static void node_clear(struct tnode *node)
 {
-	if (!node->data)
+	struct message *m = node->data;
+
+	if (!m)
 		return;
-	message_put(node->data);
+	if (m->expires && !--retained.expiring)
+		sweep_stop();
+	message_put(m);
 	node->data = NULL;
-	retained_count--;
+	retained.count--;
 }
 
-/* $SYS tells of this run only. */
-static bool is_stored(const struct message *m)
+/* $SYS tells of this run only: it is not stored. */
+static void unstore(const struct message *m)
 {
-	return !sys_topic(m->topic, m->topic_len);
+	if (!sys_topic(m->topic, m->topic_len))
+		store_retained_delete(m->topic);
 }
 
 void retain_set(struct message *m)
@@ -59,101 +296,30 @@ void retain_set(struct message *m)
 	struct tnode *node;
 
 	if (!m->payload_len) {
-		node = ttree_find(&retained, m->topic, m->topic_len);
+		node = ttree_find(&retained.tree, m->topic, m->topic_len);
 		if (!node)
 			return;
-		if (is_stored(m))
-			store_retained_delete(m->topic);
+		unstore(m);
 		node_clear(node);
-		ttree_trim(&retained, node);
+		ttree_trim(&retained.tree, node);
 		return;
 	}
-	if (is_stored(m))
+	if (!sys_topic(m->topic, m->topic_len))
 		store_retained_put(m);
 	retain_load(m);
 }
 
 void retain_load(struct message *m)
 {
-	struct tnode *node = ttree_make(&retained, m->topic, m->topic_len);
+	struct tnode *node = ttree_make(&retained.tree, m->topic, m->topic_len);
 
 	node_clear(node);
-	m->retained = ++retained_clock;
-	node->data = message_get(m);
-	retained_count++;
-}
-
-static void walk_node(const struct walk *w, struct tnode *node)
-{
-	struct message *m = node->data;
-
-	if (!m)
-		return;
-	if (message_expired(m, w->now)) {
-		store_retained_delete(m->topic);
-		node_clear(node);
-	} else {
-		w->each(m, w->arg);
-	}
-}
-
-/* A level the topics of which a leading wildcard does not match. */
-static bool hidden(const struct tnode *node)
-{
-	return node->parent == &retained.root && node->len && node->level[0] == '$';
-}
-
-static void walk_all(const struct walk *w, struct tnode *node)
-{
-	struct tnode *child, *tmp;
-
-	walk_node(w, node);
-	list_for_each_safe(child, tmp, &node->children, sibling) {
-		if (hidden(child))
-			continue;
-		walk_all(w, child);
-		ttree_drop(&retained, child);
-	}
-}
-
-static void walk_filter(const struct walk *w, struct tnode *node,
-			const __u8 *p, const __u8 *end)
-{
-	struct tnode *child, *tmp;
-	const __u8 *level;
-	size_t len;
-
-	if (!kmqtt_level_next(&p, end, &level, &len)) {
-		walk_node(w, node);
-	} else if (len == 1 && *level == '#') {
-		walk_all(w, node);
-	} else if (len == 1 && *level == '+') {
-		list_for_each_safe(child, tmp, &node->children, sibling) {
-			if (hidden(child))
-				continue;
-			walk_filter(w, child, p, end);
-			ttree_drop(&retained, child);
-		}
-	} else {
-		child = ttree_child(&retained, node, level, len);
-		if (!child)
-			return;
-		walk_filter(w, child, p, end);
-		ttree_drop(&retained, child);
-	}
-}
-
-void retain_match(const char *filter, retain_each_t each, void *arg)
-{
-	struct walk w = { .each = each, .arg = arg, .now = clock_ms() };
-	const __u8 *p = (const __u8 *)filter;
-
-	walk_filter(&w, &retained.root, p, p + strlen(filter));
+	node_set(node, m);
 }
 
 struct message *retain_find(const char *topic, size_t len)
 {
-	struct tnode *node = ttree_find(&retained, topic, len);
+	const struct tnode *node = ttree_find(&retained.tree, topic, len);
 
 	return node ? node->data : NULL;
 }
@@ -162,7 +328,7 @@ struct message *retain_walk_next(struct map_walk *w, unsigned int *steps)
 {
 	struct map_entry *e;
 
-	while ((e = map_walk_next(&retained.map, w, steps))) {
+	while ((e = map_walk_next(&retained.tree.map, w, steps))) {
 		struct tnode *node = container_of(e, struct tnode, entry);
 
 		if (node->data)
@@ -171,19 +337,33 @@ struct message *retain_walk_next(struct map_walk *w, unsigned int *steps)
 	return NULL;
 }
 
-static void free_below(struct tnode *node)
+void retain_init(struct event_base *base)
 {
-	struct tnode *child, *tmp;
-
-	list_for_each_safe(child, tmp, &node->children, sibling) {
-		free_below(child);
-		ttree_drop(&retained, child);
-	}
-	node_clear(node);
+	memset(&retained, 0, sizeof(retained));
+	ttree_init(&retained.tree);
+	if (!base)
+		return;
+	retained.sweep = event_new(base, -1, EV_PERSIST, sweep, NULL);
+	if (!retained.sweep)
+		log_err("cannot make the timer for expired messages");
 }
 
 void retain_free(void)
 {
-	free_below(&retained.root);
-	map_free(&retained.map);
+	unsigned int steps = UINT32_MAX;
+	struct retain_cursor *c = retain_cursor_new("#");
+
+	c->all = true;
+	while (!retain_cursor_done(c)) {
+		retain_cursor_next(c, &steps);
+		if (c->node)
+			node_clear(c->node);
+	}
+	retain_cursor_free(c);
+	retain_cursor_free(retained.sweeper);
+	retained.sweeper = NULL;
+	if (retained.sweep)
+		event_free(retained.sweep);
+	retained.sweep = NULL;
+	map_free(&retained.tree.map);
 }

@@ -14,6 +14,7 @@
 #include "store.h"
 #include "topic.h"
 #include "ttree.h"
+#include "walk.h"
 
 /* Members looked at for one message; those chosen go to the end. */
 #define GROUP_LOOK_MAX	1024
@@ -177,11 +178,17 @@ void rib_session_moved(struct session *s)
 	}
 }
 
-static size_t sub_cost(const char *share, const char *filter)
+/* Bytes it takes besides its nodes. */
+static size_t sub_size(const char *share, const char *filter)
 {
 	return sizeof(struct subscription) + sizeof(struct subscribers) +
-	       (share ? strlen(share) + sizeof(struct share_group) : 0) +
-	       strlen(filter) + ttree_cost(filter, strlen(filter));
+	       (share ? strlen(share) + sizeof(struct share_group) : 0) + strlen(filter);
+}
+
+/* Of its session's share it takes nodes, too, as if no other had made them. */
+static size_t sub_cost(const char *share, const char *filter)
+{
+	return sub_size(share, filter) + ttree_cost(filter, strlen(filter));
 }
 
 bool rib_full(const struct session *s, const char *share, const char *filter)
@@ -222,7 +229,7 @@ static struct subscription *sub_new(struct session *s, const char *share,
 	sub->charged = sub_cost(share, filter);
 	s->subs_bytes += sub->charged;
 	s->n_subs++;
-	mem_charge(sub->charged);
+	mem_charge(sub_size(share, filter));
 	rib_subscriptions++;
 	return sub;
 }
@@ -259,6 +266,7 @@ void rib_del(struct subscription *sub)
 {
 	if (sub->session->stored)
 		store_subscription_delete(sub->session->id, sub->share, sub->filter);
+	walk_drop(sub->walk);
 	list_del(&sub->by_session);
 	list_del(&sub->by_node);
 	if (sub->share_group)
@@ -267,7 +275,7 @@ void rib_del(struct subscription *sub)
 		subscribers_trim(sub->node);
 	sub->session->subs_bytes -= sub->charged;
 	sub->session->n_subs--;
-	mem_uncharge(sub->charged);
+	mem_uncharge(sub_size(sub->share, sub->filter));
 	if (sub->share)
 		rib_shared--;
 	free(sub->share);

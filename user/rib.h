@@ -26,7 +26,8 @@ struct tnode;
  * @share: share name or NULL
  * @filter: with mount point, without share
  * @number: grows with each new one, so that @by_session ascends by it
- * @charged: bytes it is charged with
+ * @charged: bytes of its session's share it takes
+ * @walk: the retained messages it is owed, or NULL
  * @refusal: reason code with which the kernel refused its route, or 0
  * @subid: Subscription Identifier, 0 = none
  * @flags: KMQTT_ROUTE_F_NO_LOCAL, _RETAIN_AS_PUBLISHED, _RH_MASK
@@ -42,6 +43,7 @@ struct subscription {
 	char *filter;
 	uint64_t number;
 	size_t charged;
+	struct retain_walk *walk;
 	uint8_t refusal;
 	uint32_t subid;
 	uint32_t flags;

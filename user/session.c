@@ -16,6 +16,7 @@
 #include "session.h"
 #include "share.h"
 #include "store.h"
+#include "walk.h"
 #include "will.h"
 
 #define INBOUND_BYTES	(65536 / 8)
@@ -202,6 +203,7 @@ void session_online(struct session *s, struct client *c)
 	s->client = c;
 	sessions_online++;
 	rib_session_moved(s);
+	walks_online(s);
 	session_timer_stop(s);
 	s->expires_at = 0;
 	/* The client is back before the delay was over: no will (3.1.3.2.2). */

@@ -41,14 +41,15 @@ struct will;
  * @expires_at: clock_ms(), 0 = never
  * @inflight: outgoing messages with a packet id, and QoS 0 not yet accepted
  * @queue: outgoing QoS 1/2 messages that wait for @window
- * @retained: retained QoS 0 messages that wait to be sent
+ * @walks: retained messages that new subscriptions are owed
+ * @turn: in the list of those that go on in a later turn of the loop
  * @by_id: those of @inflight with a packet id, by it
  * @ready: those of @inflight that are to be given to the kernel, in order
  * @ready_live: likewise those that wait at the gate
  * @n_inflight: how many of @inflight have a packet id
  * @n_owed: how many of @inflight pass the gate and the kernel has not taken
  * @n_queue: how many there are in @queue
- * @n_retained: how many in @retained
+ * @n_walks: how many of @walks are owed QoS 1/2
  * @queue_bytes: what they are charged with
  * @window: Receive Maximum towards the client
  * @packet_id: last one given
@@ -77,14 +78,15 @@ struct session {
 	uint64_t expires_at;
 	struct list inflight;
 	struct list queue;
-	struct list retained;
+	struct list walks;
+	struct list turn;
 	struct map by_id;
 	struct list ready;
 	struct list ready_live;
 	unsigned int n_inflight;
 	unsigned int n_owed;
 	unsigned int n_queue;
-	unsigned int n_retained;
+	unsigned int n_walks;
 	size_t queue_bytes;
 	uint16_t window;
 	uint16_t packet_id;

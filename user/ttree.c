@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "list.h"
 #include "mem.h"
 #include "topic.h"
 #include "ttree.h"
@@ -12,8 +13,6 @@
 void ttree_init(struct ttree *t)
 {
 	memset(t, 0, sizeof(*t));
-	list_init(&t->root.children);
-	list_init(&t->root.sibling);
 }
 
 size_t ttree_cost(const void *topic, size_t len)
@@ -24,6 +23,14 @@ size_t ttree_cost(const void *topic, size_t len)
 	while (kmqtt_level_next(&p, end, &level, &level_len))
 		cost += sizeof(struct tnode);
 	return cost;
+}
+
+/* The name begins in the padding of the structure. */
+static size_t node_size(size_t len)
+{
+	size_t size = offsetof(struct tnode, level) + len;
+
+	return size < sizeof(struct tnode) ? sizeof(struct tnode) : size;
 }
 
 static uint64_t child_hash(const struct tnode *parent, const void *level, size_t len)
@@ -45,16 +52,35 @@ struct tnode *ttree_child(const struct ttree *t, const struct tnode *parent,
 	return NULL;
 }
 
+static void child_link(struct tnode *n)
+{
+	struct tnode *first = n->parent->children;
+
+	n->next = first ? first : n;
+	n->prev = first ? first->prev : n;
+	n->next->prev = n;
+	n->prev->next = n;
+	n->parent->children = n;
+}
+
+static void child_unlink(struct tnode *n)
+{
+	n->prev->next = n->next;
+	n->next->prev = n->prev;
+	if (n->parent->children == n)
+		n->parent->children = n->next == n ? NULL : n->next;
+}
+
 static struct tnode *child_make(struct ttree *t, struct tnode *parent,
 				const void *level, size_t len)
 {
-	struct tnode *n = mem_zalloc(sizeof(*n) + len);
+	struct tnode *n = mem_zalloc(node_size(len));
 
+	mem_charge(node_size(len));
 	n->parent = parent;
 	n->len = (uint16_t)len;
 	memcpy(n->level, level, len);
-	list_init(&n->children);
-	list_add_tail(&n->sibling, &parent->children);
+	child_link(n);
 	map_add(&t->map, &n->entry, child_hash(parent, level, len));
 	return n;
 }
@@ -85,20 +111,7 @@ struct tnode *ttree_find(const struct ttree *t, const char *topic, size_t len)
 
 static bool removable(const struct ttree *t, const struct tnode *node)
 {
-	return node != &t->root && !node->data && list_empty(&node->children);
-}
-
-static void node_free(struct ttree *t, struct tnode *node)
-{
-	list_del(&node->sibling);
-	map_del(&t->map, &node->entry);
-	free(node);
-}
-
-void ttree_drop(struct ttree *t, struct tnode *node)
-{
-	if (removable(t, node))
-		node_free(t, node);
+	return node != &t->root && !node->data && !node->children && !node->pins;
 }
 
 void ttree_trim(struct ttree *t, struct tnode *node)
@@ -106,7 +119,31 @@ void ttree_trim(struct ttree *t, struct tnode *node)
 	while (removable(t, node)) {
 		struct tnode *parent = node->parent;
 
-		node_free(t, node);
+		child_unlink(node);
+		map_del(&t->map, &node->entry);
+		mem_uncharge(node_size(node->len));
+		free(node);
 		node = parent;
 	}
+}
+
+struct tnode *ttree_first(const struct tnode *parent)
+{
+	return parent->children;
+}
+
+struct tnode *ttree_next(const struct tnode *node)
+{
+	return node->next == node->parent->children ? NULL : node->next;
+}
+
+void ttree_pin(struct tnode *node)
+{
+	node->pins++;
+}
+
+void ttree_unpin(struct ttree *t, struct tnode *node)
+{
+	node->pins--;
+	ttree_trim(t, node);
 }

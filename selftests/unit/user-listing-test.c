@@ -312,7 +312,7 @@ static void test_refusals(void **state)
 static int init(void **state)
 {
 	rib_init();
-	retain_init();
+	retain_init(NULL);
 	sessions_init(NULL);
 	return 0;
 }
