@@ -115,6 +115,14 @@ $(unit): $(BUILD)/%: $(BUILD)/san/%.o $(BUILD)/libtest.a
 	@mkdir -p $(@D)
 	$(CC) $(SANITIZE) -o $@ $^ -lcmocka $(PKG_LIBS)
 
+# What measures a part of the daemon, as it is shipped.
+$(BUILD)/selftests/perf/%: $(call obj,selftests/perf/%.c) \
+		$(call obj,$(codec) $(filter-out user/main.c,$(daemon)))
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+$(BUILD)/obj/selftests/perf/%.o: CPPFLAGS += -Iuser
+
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
 # ---- the gateway in a VM ---------------------------------------------------
