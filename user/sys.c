@@ -131,6 +131,7 @@ static const struct {
  * @interval: seconds, 0 = nothing is told
  * @started: clock_ms() of the daemon's start
  * @last: clock_ms() of the last update, 0 = there was none
+ * @uptime: seconds that were told
  * @told: the figures as they were told
  * @known: which of them were told at all
  * @counted: the figures of the last update, for the rates
@@ -144,6 +145,7 @@ static struct sys_state {
 	unsigned int interval;
 	uint64_t started;
 	uint64_t last;
+	uint64_t uptime;
 	uint64_t told[ARRAY_SIZE(topics)];
 	bool known[ARRAY_SIZE(topics)];
 	uint64_t counted[FIGURE_TOTALS];
@@ -326,11 +328,15 @@ static void figures_tell(const uint64_t *figures)
 
 static void uptime_tell(uint64_t now)
 {
+	uint64_t seconds = (now - sys.started) / 1000;
 	char text[TEXT_MAX];
 
-	snprintf(text, sizeof(text), "%llu seconds",
-		 (unsigned long long)((now - sys.started) / 1000));
-	tell("uptime", text);
+	/* The timer may come a little early. */
+	if (sys.last && seconds == sys.uptime)
+		return;
+	snprintf(text, sizeof(text), "%llu seconds", (unsigned long long)seconds);
+	if (tell("uptime", text))
+		sys.uptime = seconds;
 }
 
 /* The reply to STATS_GET: all there is to tell is known. */
