@@ -753,9 +753,13 @@ static void conn_turn_timer(struct kmqtt_conn *conn)
 	unsigned long limit = accepted ? conn->keepalive : conn->connect_timeout;
 	unsigned long since = accepted ? READ_ONCE(conn->last_rx) : conn->attached;
 
-	/* A CONNECT that has arrived waits for the daemon, not for the client. */
-	if (!limit || (!accepted && conn->rx.connect_seen))
+	if (!limit)
 		return;
+	/* A CONNECT or AUTH that has arrived waits for the daemon, not for the client. */
+	if (!accepted && conn->rx.connect_seen && !kmqtt_events_room(conn)) {
+		mod_timer(&conn->timer, jiffies + limit);
+		return;
+	}
 	if (accepted && !kmqtt_events_room(conn)) {
 		/* It is we who do not read: the clock stands still. */
 		WRITE_ONCE(conn->last_rx, jiffies);

@@ -45,6 +45,7 @@ enum {
 	KMQTT_CB_NO_SESSION,	/* Session Expiry Interval was 0 in CONNECT */
 	KMQTT_CB_RELAY,		/* ends with the daemon */
 	KMQTT_CB_FORGET,	/* nobody will acknowledge its close event */
+	KMQTT_CB_AUTH,		/* an AUTH exchange goes on; for the next daemon */
 };
 
 /**

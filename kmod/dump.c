@@ -77,6 +77,8 @@ static u32 conn_flags(struct kmqtt_conn *conn)
 		flags |= KMQTT_CONN_F_DROP_SLOW;
 	if (test_bit(KMQTT_CB_NO_SESSION, &conn->bits))
 		flags |= KMQTT_CONN_F_NO_SESSION;
+	if (test_bit(KMQTT_CB_AUTH, &conn->bits))
+		flags |= KMQTT_CONN_F_AUTH;
 	if (READ_ONCE(conn->tx.shut))
 		flags |= KMQTT_CONN_F_GATE_SHUT;
 	if (!kmqtt_events_room(conn) || READ_ONCE(conn->tx.answers) >= kmqtt_answers_max(conn))

@@ -168,6 +168,10 @@ static void conn_ack(struct kmqtt_conn *conn, struct genl_info *info)
 		clear_bit(KMQTT_CB_VOLATILE, &conn->bits);
 	if (flags & KMQTT_ACK_F_VOLATILE)
 		set_bit(KMQTT_CB_VOLATILE, &conn->bits);
+	if (flags & KMQTT_ACK_F_AUTH_END)
+		clear_bit(KMQTT_CB_AUTH, &conn->bits);
+	if (flags & KMQTT_ACK_F_AUTH)
+		set_bit(KMQTT_CB_AUTH, &conn->bits);
 	if (info->attrs[KMQTT_A_ACK_EVENT] &&
 	    kmqtt_event_ack(conn, nla_get_u64(info->attrs[KMQTT_A_ACK_EVENT])))
 		kmqtt_conn_forget(conn);
@@ -1356,7 +1360,9 @@ static const struct nla_policy kmqtt_policy[KMQTT_A_MAX + 1] = {
 					       KMQTT_CONN_F_NO_SESSION),
 	[KMQTT_A_ACK_EVENT] = { .type = NLA_U64 },
 	[KMQTT_A_ACK_FLAGS] = NLA_POLICY_MASK(NLA_U32, KMQTT_ACK_F_SETTLED |
-					      KMQTT_ACK_F_VOLATILE),
+					      KMQTT_ACK_F_VOLATILE |
+					      KMQTT_ACK_F_AUTH |
+					      KMQTT_ACK_F_AUTH_END),
 	[KMQTT_A_ANSWER] = NLA_POLICY_FULL_RANGE(NLA_BINARY, &answer_range),
 	[KMQTT_A_FILTER] = BIN(KMQTT_TOPIC_MAX - 4),
 	[KMQTT_A_ROUTE_FLAGS] = NLA_POLICY_MASK(NLA_U32, KMQTT_ROUTE_F_NO_LOCAL |

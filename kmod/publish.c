@@ -307,18 +307,19 @@ static void packet_disconnect(struct kmqtt_conn *conn, const struct kmqtt_fixed 
 		kmqtt_conn_disconnected(conn, rc, e);
 }
 
-/* Before the CONNECT is accepted: CONNECT once, then AUTH or DISCONNECT. */
+/*
+ * Before the CONNECT is accepted.  What follows it comes from a client in an
+ * AUTH exchange: AUTH, DISCONNECT, or what the daemon refuses by a CONNACK.
+ */
 static void packet_connecting(struct kmqtt_conn *conn, const struct kmqtt_fixed *fix,
 			      const u8 *frame, u32 len)
 {
-	if (!conn->rx.connect_seen && fix->type == KMQTT_CONNECT) {
-		conn->rx.connect_seen = true;
-		packet_punt(conn, frame, len, true);
-	} else if (fix->type == KMQTT_AUTH) {
-		packet_punt(conn, frame, len, true);
-	} else {
-		packet_fault(conn, KMQTT_RC_PROTOCOL_ERROR);
+	if (fix->type == KMQTT_DISCONNECT) {
+		kmqtt_rx_fault(conn, KMQTT_CLOSE_DISCONNECT, 0);
+		return;
 	}
+	conn->rx.connect_seen = true;
+	packet_punt(conn, frame, len, true);
 }
 
 static void packet_pingreq(struct kmqtt_conn *conn, const struct kmqtt_fixed *fix)

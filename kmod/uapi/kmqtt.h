@@ -467,10 +467,13 @@ enum kmqtt_conn_state {
 #define KMQTT_CONN_F_PAUSED	(1U << 5)	/* not read at present */
 #define KMQTT_CONN_F_BARRIER	(1U << 6)	/* waits for an answer */
 #define KMQTT_CONN_F_NO_SESSION	(1U << 7)	/* no expiry in CONNECT: none in DISCONNECT */
+#define KMQTT_CONN_F_AUTH	(1U << 8)	/* in the middle of an AUTH exchange */
 
 /* KMQTT_A_ACK_FLAGS */
 #define KMQTT_ACK_F_SETTLED	(1U << 0)	/* nothing outstanding: clear VOLATILE */
 #define KMQTT_ACK_F_VOLATILE	(1U << 1)	/* owes what no store holds: set it */
+#define KMQTT_ACK_F_AUTH	(1U << 2)	/* an AUTH exchange goes on: set CONN_F_AUTH */
+#define KMQTT_ACK_F_AUTH_END	(1U << 3)	/* it is over: clear it */
 
 /* KMQTT_A_ROUTE_FLAGS */
 #define KMQTT_ROUTE_F_NO_LOCAL		(1U << 0)
