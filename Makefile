@@ -79,7 +79,7 @@ san = $(patsubst %.c,$(BUILD)/san/%.o,$(1))
 
 user: $(if $(daemon),$(BUILD)/mqttd)
 tools: $(foreach t,mqttctl mqttbench,$(if $(wildcard tools/$(t)/*.c),$(BUILD)/$(t)))
-tests: crash $(if $(shell $(PKG_CONFIG) --exists cmocka 2>/dev/null && echo y),$(unit))
+tests: crash $(BUILD)/selftests/mqttd-test $(if $(shell $(PKG_CONFIG) --exists cmocka 2>/dev/null && echo y),$(unit))
 crash: $(BUILD)/mqttd-crash
 
 $(BUILD)/obj/%.o: %.c
@@ -94,9 +94,18 @@ $(BUILD)/mqttd: $(call obj,$(daemon) $(codec))
 	$(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
 # The same one that dies where it is told to.
-$(BUILD)/obj/selftests/crash/crash-points.o: CPPFLAGS += -Iuser
 $(BUILD)/mqttd-crash: $(call obj,$(daemon) $(codec) selftests/crash/crash-points.c)
 	$(CC) $(LDFLAGS) -Wl,--wrap=sendto,--wrap=store_db_commit -o $@ $^ $(PKG_LIBS)
+
+# The daemon with what only tests may ask of it; never installed.
+mqttd_test := $(patsubst selftests/mqttd/%,user/%,$(wildcard selftests/mqttd/*.c))
+
+$(BUILD)/selftests/mqttd-test: $(call obj,$(filter-out $(mqttd_test),$(daemon)) \
+		$(wildcard selftests/mqttd/*.c) $(codec))
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+$(BUILD)/obj/selftests/%.o: CPPFLAGS += -Iuser
 
 $(BUILD)/libcodec.a: $(call obj,$(codec))
 	@rm -f $@

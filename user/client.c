@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "array.h"
+#include "auth.h"
 #include "client.h"
 #include "conf.h"
 #include "event.h"
@@ -94,6 +95,7 @@ void client_free(struct client *c)
 	list_del(&c->gates);
 	list_del(&c->waiting);
 	password_cancel(&c->ticket);
+	auth_end(c->auth);
 	will_free(c->will);
 	client_sub_put(c->sub);
 	free(c->unsub);
@@ -269,17 +271,48 @@ bool client_gates_release(void)
 	return any;
 }
 
+/* What the reason code of a DISCONNECT does not say by itself. */
+static const char *reason_text(uint8_t reason)
+{
+	switch (reason) {
+	case KMQTT_RC_RECEIVE_MAX_EXCEEDED:
+		return "more QoS 2 messages without PUBREL than Receive Maximum";
+	case KMQTT_RC_PACKET_TOO_LARGE:
+		return "the answer would exceed the client's Maximum Packet Size";
+	case KMQTT_RC_QUOTA:
+		return "a limit of the broker is reached";
+	case KMQTT_RC_ADMINISTRATIVE:
+		return "disconnected by mqttctl";
+	default:
+		return NULL;
+	}
+}
+
+static void put_disconnect(const struct client *c, uint8_t reason)
+{
+	struct packet_buf b = { 0 }, props = { 0 };
+	const uint8_t *packet;
+	size_t len;
+
+	packet_put8(&b, reason);
+	packet_put_reason(&props, c, 3, reason_text(reason), true);
+	/* Without properties not even their length (3.14.2.2.1). */
+	if (props.len)
+		packet_put_props(&b, &props);
+	packet = packet_finish(&b, KMQTT_DISCONNECT, &len);
+	nl_put(KMQTT_A_ANSWER, packet, len);
+	packet_buf_free(&b);
+}
+
 void client_close(struct client *c, uint64_t ack, uint8_t cause, uint8_t reason)
 {
-	uint8_t buf[PACKET_DISCONNECT_MAX];
-
 	nl_begin(KMQTT_CMD_CONN_CLOSE);
 	nl_put_u64(KMQTT_A_CONN, c->conn);
 	if (ack)
 		nl_put_u64(KMQTT_A_ACK_EVENT, ack);
 	/* Before CONNACK there is no DISCONNECT (3.14). */
 	if (c->state == CLIENT_OPEN && c->protocol == KMQTT_V5)
-		nl_put(KMQTT_A_ANSWER, buf, packet_disconnect_put(buf, reason));
+		put_disconnect(c, reason);
 	nl_put_u8(KMQTT_A_CAUSE, cause);
 	nl_end(NULL, NULL);
 	c->state = CLIENT_CLOSING;
@@ -305,4 +338,9 @@ void client_fault(struct client *c, uint64_t ack, uint8_t reason)
 		if (causes[i].reason == reason)
 			cause = causes[i].cause;
 	client_close(c, ack, cause, reason);
+}
+
+bool client_takes(const struct client *c, size_t len)
+{
+	return !c->max_packet || len <= c->max_packet;
 }

@@ -15,6 +15,8 @@
 #include "map.h"
 #include "password.h"
 
+struct auth;
+struct auth_method;
 struct client_sub;
 struct session;
 struct will;
@@ -24,12 +26,14 @@ struct will;
  * @CLIENT_ATTACHED: no CONNECT yet
  * @CLIENT_WAITING: its CONNECT waits: for its password's hash, for another
  *	CONNECT of its client id, or for the end of an older connection
+ * @CLIENT_AUTH: its CONNECT began an AUTH exchange: it has to go on
  * @CLIENT_OPEN: accepted
  * @CLIENT_CLOSING: we close it, or refused it; its close event is to come
  */
 enum client_state {
 	CLIENT_ATTACHED,
 	CLIENT_WAITING,
+	CLIENT_AUTH,
 	CLIENT_OPEN,
 	CLIENT_CLOSING,
 };
@@ -88,15 +92,19 @@ struct client_unsub {
  * @unsub: UNSUBSCRIBE in progress
  * @keepalive: Keep Alive in seconds, 0 = none
  * @receive_max: Receive Maximum it was told
+ * @max_packet: its Maximum Packet Size, 0 = none
  * @unreleased: QoS 2 messages of this connection that wait for PUBREL
  * @connected_at: wall clock, seconds
  * @session_expiry: as asked for in CONNECT
+ * @problem_info: it wants Reason Strings wherever they may be
  * @adopted: accepted by an earlier daemon
  * @from_store: likewise, and its session was in the store
  * @full: the kernel refused a delivery; EV_WRITABLE will come
  * @live_full: likewise one that was LIVE; retained and queued ones may go on
  * @retry: it will not: try again after a while
  * @is_volatile: the kernel knows that it owes what would be lost with us
+ * @auth: AUTH exchange that goes on, or NULL
+ * @auth_method: Authentication Method of its CONNECT, or NULL
  * @verdict: what became of its credentials
  * @ticket: of its password while that is hashed
  * @gate_shut: to be released when nothing is owed
@@ -123,15 +131,19 @@ struct client {
 	struct client_unsub *unsub;
 	uint64_t connected_at;
 	uint32_t session_expiry;
+	uint32_t max_packet;
 	uint16_t keepalive;
 	uint16_t receive_max;
 	uint16_t unreleased;
+	bool problem_info;
 	bool adopted;
 	bool from_store;
 	bool full;
 	bool live_full;
 	bool retry;
 	bool is_volatile;
+	struct auth *auth;
+	const struct auth_method *auth_method;
 	enum client_verdict verdict;
 	struct password_ticket ticket;
 	bool gate_shut;
@@ -188,5 +200,7 @@ bool client_gates_release(void);
 void client_close(struct client *c, uint64_t ack, uint8_t cause, uint8_t reason);
 /* What it sent is wrong: KMQTT_RC_MALFORMED or another reason code. */
 void client_fault(struct client *c, uint64_t ack, uint8_t reason);
+/* Does it take packets of @len bytes? */
+bool client_takes(const struct client *c, size_t len);
 
 #endif /* MQTTD_CLIENT_H */

@@ -10,9 +10,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "auth.h"
+
 #define COOKIE_BYTES		24
+#define COOKIE_MAX		(COOKIE_BYTES + AUTH_NAME_MAX)
 
 #define COOKIE_F_NEW		0x01	/* the session began with this connection */
+#define COOKIE_F_TERSE		0x02	/* Request Problem Information was 0 */
 
 /**
  * struct cookie - a cookie
@@ -21,6 +25,7 @@
  * @connect_expiry: the one asked for in CONNECT
  * @window: Receive Maximum towards the client
  * @connected_at: wall clock, seconds
+ * @auth_method: Authentication Method of CONNECT, or ""
  */
 struct cookie {
 	uint8_t flags;
@@ -28,9 +33,11 @@ struct cookie {
 	uint32_t connect_expiry;
 	uint16_t window;
 	uint64_t connected_at;
+	char auth_method[AUTH_NAME_MAX];
 };
 
-void cookie_encode(const struct cookie *c, uint8_t buf[COOKIE_BYTES]);
+/* Returns its length. */
+size_t cookie_encode(const struct cookie *c, uint8_t buf[COOKIE_MAX]);
 /* False if it is not one of ours. */
 bool cookie_decode(struct cookie *c, const uint8_t *data, size_t len);
 

@@ -30,8 +30,11 @@ static void handle_open(const struct packet *p)
 	case KMQTT_UNSUBSCRIBE:
 		handle_unsubscribe(p);
 		break;
+	case KMQTT_AUTH:
+		handle_auth(p);
+		break;
 	default:
-		/* A second CONNECT, AUTH without a method, a server's packet. */
+		/* A second CONNECT, a server's packet. */
 		client_fault(p->c, p->ev->number, KMQTT_RC_PROTOCOL_ERROR);
 	}
 }
@@ -81,6 +84,8 @@ static void handle_packet(const struct kevent *e)
 		handle_open(&p);
 	else if (p.c->state == CLIENT_ATTACHED && p.fix.type == KMQTT_CONNECT)
 		handle_connect(p.c, e->data, e->len, e->number);
+	else if (p.c->state == CLIENT_AUTH)
+		handle_auth_connecting(&p);
 	else if (p.c->state == CLIENT_ATTACHED)
 		client_fault(p.c, e->number, KMQTT_RC_PROTOCOL_ERROR);
 	else

@@ -33,6 +33,16 @@ void handle_event(const struct kevent *e);
  * must stay where it is during the call only.
  */
 void handle_connect(struct client *c, const uint8_t *data, size_t len, uint64_t event);
+/*
+ * Refuse it: CONNACK with @reason, in 3.x with what stands for it, and the end.
+ * @event: to acknowledge, or 0
+ */
+void connect_refuse(struct client *c, uint8_t level, uint64_t event, uint8_t reason);
+/* AUTH of an accepted client, and whatever comes while a CONNECT waits for AUTH. */
+void handle_auth(const struct packet *p);
+void handle_auth_connecting(const struct packet *p);
+/* Send the AUTH that answers @event; there is an exchange. */
+void auth_send(struct client *c, uint64_t event, uint8_t reason);
 void handle_publish(const struct packet *p);
 void handle_ack(const struct packet *p);
 void handle_subscribe(const struct packet *p);

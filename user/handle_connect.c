@@ -9,6 +9,7 @@
 #include <time.h>
 #include <sys/random.h>
 
+#include "auth.h"
 #include "client.h"
 #include "conf.h"
 #include "cookie.h"
@@ -32,7 +33,10 @@
 
 #define ID_MAX_31	23	/* client id in 3.1 */
 #define KEEPALIVE_MAX	65535	/* of max_keepalive: as good as none */
-#define LATER		(-1)	/* no reason code: the judgement comes later */
+/* No reason codes: the judgement comes later, or when the client has said more. */
+#define LATER		(-1)
+#define MORE		(-2)
+#define CONNACK_MIN	5	/* bytes, in 5.0 */
 
 /**
  * struct attempt - a CONNECT that is being judged
@@ -93,27 +97,47 @@ static uint8_t refusal_cause(uint8_t reason)
 	}
 }
 
-static void refuse(struct client *c, uint8_t level, uint64_t event, uint8_t reason)
+/* What the reason code of a CONNACK does not say by itself. */
+static const char *refusal_text(uint8_t reason)
 {
-	uint8_t connack[5] = { KMQTT_CONNACK << 4, 2, 0, 0, 0 };
-	size_t len = 4;
-
-	if (level == KMQTT_V5) {
-		connack[1] = 3;
-		connack[3] = reason;
-		len = 5;
-	} else {
-		connack[3] = return_code(reason);
+	switch (reason) {
+	case KMQTT_RC_PACKET_TOO_LARGE:
+		return "the answer would exceed the client's Maximum Packet Size";
+	case KMQTT_RC_QUOTA:
+		return "a limit of the broker is reached";
+	case KMQTT_RC_RETAIN_NOT_SUPPORTED:
+		return "the will has RETAIN";
+	case KMQTT_RC_QOS_NOT_SUPPORTED:
+		return "the QoS of the will";
+	default:
+		return NULL;
 	}
+}
+
+void connect_refuse(struct client *c, uint8_t level, uint64_t event, uint8_t reason)
+{
+	struct packet_buf b = { 0 }, props = { 0 };
+	const uint8_t *connack;
+	size_t len;
+
+	packet_put8(&b, 0);
+	packet_put8(&b, level == KMQTT_V5 ? reason : return_code(reason));
+	if (level == KMQTT_V5) {
+		packet_put_reason(&props, c, CONNACK_MIN, refusal_text(reason), true);
+		packet_put_props(&b, &props);
+	}
+	connack = packet_finish(&b, KMQTT_CONNACK, &len);
 	log_info("connection from %s refused: reason code 0x%02x", c->peer, reason);
 	nl_begin(KMQTT_CMD_CONN_CLOSE);
 	nl_put_u64(KMQTT_A_CONN, c->conn);
-	nl_put_u64(KMQTT_A_ACK_EVENT, event);
-	if (connack[3])
+	if (event)
+		nl_put_u64(KMQTT_A_ACK_EVENT, event);
+	if (connack[3] && client_takes(c, len))
 		nl_put(KMQTT_A_ANSWER, connack, len);
 	nl_put_u8(KMQTT_A_CAUSE, refusal_cause(reason));
 	nl_end(NULL, NULL);
 	c->state = CLIENT_CLOSING;
+	packet_buf_free(&b);
 }
 
 /* A random one, in the form of a UUID as Mosquitto's. */
@@ -212,6 +236,40 @@ static int check_credentials(const struct attempt *a)
 	return a->c->verdict == VERDICT_GOOD ? 0 : KMQTT_RC_NOT_AUTHORIZED;
 }
 
+/* An AUTH exchange instead: the method says who the client is. */
+static int check_auth(const struct attempt *a)
+{
+	const struct packet_str *user = &a->p.username;
+	struct client *c = a->c;
+
+	if (!c->auth)
+		c->auth = auth_begin(auth_method_find(&a->p.auth_method), &a->p.auth_data);
+	if (c->auth->result == AUTH_MORE)
+		return MORE;
+	if (c->auth->result == AUTH_FAILED)
+		return KMQTT_RC_NOT_AUTHORIZED;
+	/* A User Name besides must not be somebody else's. */
+	if (user->p && (!c->auth->user || strlen(c->auth->user) != user->len ||
+			memcmp(c->auth->user, user->p, user->len)))
+		return KMQTT_RC_NOT_AUTHORIZED;
+	return 0;
+}
+
+/* The client is asked for more, and its CONNECT kept until it has said it. */
+static void ask_for_more(const struct attempt *a, const uint8_t *data, size_t len)
+{
+	struct client *c = a->c;
+
+	if (!mem_room(len)) {
+		mem_complain("a CONNECT", a->id);
+		connect_refuse(c, KMQTT_V5, a->event, KMQTT_RC_QUOTA);
+		return;
+	}
+	auth_keep_connect(c->auth, data, len);
+	c->state = CLIENT_AUTH;
+	auth_send(c, a->event, KMQTT_RC_CONTINUE_AUTHENTICATION);
+}
+
 static int choose_keepalive(struct attempt *a)
 {
 	uint16_t max = conf_get()->max_keepalive;
@@ -279,37 +337,6 @@ static int make_will(struct attempt *a)
 	return reason;
 }
 
-/* Returns 0, a reason code, or LATER. */
-static int judge(struct attempt *a, const uint8_t *data, size_t len)
-{
-	struct kmqtt_fixed fix;
-	int reason;
-
-	if (kmqtt_fixed_parse(data, len, &fix))
-		return KMQTT_RC_MALFORMED;
-	reason = packet_connect_parse(data + fix.hdr_len, fix.remaining, &a->p);
-	if (reason)
-		return reason;
-	a->c->protocol = a->p.level;
-	a->listener = conf_listener_get(a->c->listener);
-	if (!a->listener)
-		return KMQTT_RC_SERVER_UNAVAILABLE;
-	if (stop_begun())
-		return KMQTT_RC_SERVER_SHUTTING_DOWN;
-	if (a->p.has_auth)
-		return KMQTT_RC_BAD_AUTH_METHOD;
-	reason = choose_id(a);
-	if (!reason)
-		reason = check_credentials(a);
-	if (!reason)
-		reason = choose_keepalive(a);
-	if (!reason && !mem_room(session_cost(a->id)))
-		reason = KMQTT_RC_QUOTA;
-	if (!reason)
-		reason = make_will(a);
-	return reason;
-}
-
 /* Session Expiry Interval in force. */
 static uint32_t choose_expiry(const struct packet_connect *p)
 {
@@ -372,6 +399,8 @@ static void connack_props(const struct attempt *a, struct packet_buf *b)
 		packet_put8(b, KMQTT_P_MAX_PACKET_SIZE);
 		packet_put32(b, conf->max_packet_size);
 	}
+	if (a->c->auth)
+		auth_props(b, a->c->auth);
 }
 
 static void connack_make(const struct attempt *a, bool present, struct packet_buf *b)
@@ -382,13 +411,58 @@ static void connack_make(const struct attempt *a, bool present, struct packet_bu
 	packet_put8(b, present && a->p.level != KMQTT_V31);
 	packet_put8(b, 0);
 	if (a->p.level == KMQTT_V5) {
-		packet_put(&props, NULL, 0);
 		connack_props(a, &props);
-		packet_put_varint(b, (uint32_t)(props.len - KMQTT_FIXED_HDR_MAX));
-		packet_put(b, props.buf + KMQTT_FIXED_HDR_MAX,
-			   props.len - KMQTT_FIXED_HDR_MAX);
-		packet_buf_free(&props);
+		packet_put_props(b, &props);
 	}
+}
+
+/* Session Present does not change how long it is. */
+static bool connack_fits(const struct attempt *a)
+{
+	struct packet_buf b = { 0 };
+	size_t len;
+
+	if (!a->p.max_packet)
+		return true;
+	connack_make(a, false, &b);
+	packet_finish(&b, KMQTT_CONNACK, &len);
+	packet_buf_free(&b);
+	return len <= a->p.max_packet;
+}
+
+/* Returns 0, a reason code, LATER or MORE. */
+static int judge(struct attempt *a, const uint8_t *data, size_t len)
+{
+	struct kmqtt_fixed fix;
+	int reason;
+
+	if (kmqtt_fixed_parse(data, len, &fix))
+		return KMQTT_RC_MALFORMED;
+	reason = packet_connect_parse(data + fix.hdr_len, fix.remaining, &a->p);
+	if (reason)
+		return reason;
+	a->c->protocol = a->p.level;
+	a->c->max_packet = a->p.max_packet;
+	a->c->problem_info = a->p.problem_info;
+	a->listener = conf_listener_get(a->c->listener);
+	if (!a->listener)
+		return KMQTT_RC_SERVER_UNAVAILABLE;
+	if (stop_begun())
+		return KMQTT_RC_SERVER_SHUTTING_DOWN;
+	if (a->p.auth_method.p && !auth_method_find(&a->p.auth_method))
+		return KMQTT_RC_BAD_AUTH_METHOD;
+	reason = choose_id(a);
+	if (!reason)
+		reason = a->p.auth_method.p ? check_auth(a) : check_credentials(a);
+	if (!reason)
+		reason = choose_keepalive(a);
+	if (!reason && !mem_room(session_cost(a->id)))
+		reason = KMQTT_RC_QUOTA;
+	if (!reason)
+		reason = make_will(a);
+	if (!reason && !connack_fits(a))
+		reason = KMQTT_RC_PACKET_TOO_LARGE;
+	return reason;
 }
 
 static void put_will(const struct client *c)
@@ -422,7 +496,7 @@ static void accept_done(void *arg, int error, const struct nlmsghdr *reply,
 		/* It never was connected. */
 		will_free(c->will);
 		c->will = NULL;
-		refuse(c, c->protocol, who->event, KMQTT_RC_QUOTA);
+		connect_refuse(c, c->protocol, who->event, KMQTT_RC_QUOTA);
 	}
 	free(arg);
 }
@@ -450,13 +524,15 @@ static void send_accept(const struct attempt *a, bool present)
 {
 	struct client *c = a->c;
 	struct cookie cookie = {
-		.flags = present ? 0 : COOKIE_F_NEW,
+		.flags = (present ? 0 : COOKIE_F_NEW) |
+			 (c->problem_info ? 0 : COOKIE_F_TERSE),
 		.session_expiry = c->session->expiry,
 		.connect_expiry = c->session_expiry,
 		.window = c->session->window,
 		.connected_at = c->connected_at,
 	};
-	uint8_t buf[COOKIE_BYTES];
+	uint8_t buf[COOKIE_MAX];
+	uint32_t flags = c->auth ? KMQTT_ACK_F_AUTH_END : 0;
 	const struct accepted who = { c->conn, a->event };
 	struct packet_buf b = { 0 };
 	const uint8_t *connack;
@@ -477,11 +553,15 @@ static void send_accept(const struct attempt *a, bool present)
 	put_will(c);
 	/* It goes on with what would be lost with us. */
 	if (!c->session->stored && !inflight_settled(c->session)) {
-		nl_put_u32(KMQTT_A_ACK_FLAGS, KMQTT_ACK_F_VOLATILE);
+		flags |= KMQTT_ACK_F_VOLATILE;
 		c->is_volatile = true;
 	}
-	cookie_encode(&cookie, buf);
-	nl_put(KMQTT_A_COOKIE, buf, sizeof(buf));
+	if (flags)
+		nl_put_u32(KMQTT_A_ACK_FLAGS, flags);
+	if (c->auth_method)
+		strcpy(cookie.auth_method, c->auth_method->name);
+	len = cookie_encode(&cookie, buf);
+	nl_put(KMQTT_A_COOKIE, buf, len);
 	/* Without a session nothing comes between CONNACK and live messages. */
 	nl_put_u32(KMQTT_A_CONN_FLAGS,
 		   (present ? 0 : KMQTT_CONN_F_RELEASE) |
@@ -518,8 +598,11 @@ static void accept_client(struct attempt *a)
 	if (!s)
 		s = session_new(a->id);
 	client_name(c, a->id);
-	if (a->p.username.p)
+	if (c->auth && c->auth->user)
+		c->username = mem_strndup(c->auth->user, strlen(c->auth->user));
+	else if (a->p.username.p)
 		c->username = mem_strndup(a->p.username.p, a->p.username.len);
+	c->auth_method = c->auth ? c->auth->method : NULL;
 	c->session = s;
 	c->state = CLIENT_OPEN;
 	c->will = a->will;
@@ -535,6 +618,8 @@ static void accept_client(struct attempt *a)
 	if (!present && s->stored)
 		persist_mark(&(struct answer){ .conn = c->conn, .event = a->event });
 	send_accept(a, present);
+	auth_end(c->auth);
+	c->auth = NULL;
 	if (present)
 		resume(c);
 	if (conf_get()->connection_messages)
@@ -567,8 +652,10 @@ void handle_connect(struct client *c, const uint8_t *data, size_t len, uint64_t 
 	reason = judge(&a, data, len);
 	if (reason == LATER || (!reason && client_must_wait(c, a.id)))
 		client_wait(c, a.id, data, len, event);
+	else if (reason == MORE)
+		ask_for_more(&a, data, len);
 	else if (reason)
-		refuse(c, a.p.level, event, (uint8_t)reason);
+		connect_refuse(c, a.p.level, event, (uint8_t)reason);
 	else if (take_over(c, a.id))
 		client_wait(c, a.id, data, len, event);
 	else

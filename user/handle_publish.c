@@ -45,6 +45,23 @@ static uint8_t publish_message(const struct packet *p, const struct kmqtt_publis
 	return 0;
 }
 
+/* PUBACK or PUBREC with a reason code of 0x80 or more, which 3.x does not see. */
+static const uint8_t *negative_ack(const struct packet *p, const struct kmqtt_publish *pub,
+				   uint8_t reason, struct packet_buf *b, size_t *len)
+{
+	const char *text = reason == KMQTT_RC_QUOTA ? "a limit of the broker is reached" : NULL;
+	struct packet_buf props = { 0 };
+
+	packet_put16(b, pub->packet_id);
+	if (p->c->protocol == KMQTT_V5) {
+		packet_put8(b, reason);
+		packet_put_reason(&props, p->c, PACKET_ACK_MAX, text, false);
+		if (props.len)
+			packet_put_props(b, &props);
+	}
+	return packet_finish(b, pub->qos == 1 ? KMQTT_PUBACK : KMQTT_PUBREC, len);
+}
+
 /*
  * Without memory QoS 0 is dropped; 3.x has no words for a refusal.  What is
  * not for clients to say looks to them as if nobody had subscribed to it.
@@ -53,7 +70,7 @@ static void publish_refuse(const struct packet *p, const struct kmqtt_publish *p
 			   uint8_t reason)
 {
 	struct answer a = { .conn = p->c->conn, .event = p->ev->number };
-	uint8_t buf[PACKET_ACK_MAX];
+	struct packet_buf b = { 0 };
 
 	if (reason != KMQTT_RC_NOT_AUTHORIZED &&
 	    (reason != KMQTT_RC_QUOTA || (pub->qos && p->c->protocol != KMQTT_V5))) {
@@ -62,12 +79,10 @@ static void publish_refuse(const struct packet *p, const struct kmqtt_publish *p
 	}
 	if (reason == KMQTT_RC_QUOTA)
 		mem_complain("a message", p->c->id);
-	if (pub->qos) {
-		a.packet = buf;
-		a.len = packet_ack_put(buf, pub->qos == 1 ? KMQTT_PUBACK : KMQTT_PUBREC,
-				       p->c->protocol, pub->packet_id, reason);
-	}
+	if (pub->qos)
+		a.packet = negative_ack(p, pub, reason, &b, &a.len);
 	deliver_answer(&a);
+	packet_buf_free(&b);
 }
 
 static void publish_acked(const struct packet *p, const struct kmqtt_publish *pub,
@@ -98,6 +113,7 @@ static void publish_acked(const struct packet *p, const struct kmqtt_publish *pu
 		p->c->unreleased++;
 	}
 	publish_match(m, s, &dests);
+	/* PUBREC may say so too (3.5.2.1); as Mosquitto's, ours does not. */
 	if (pub->qos == 1 && !dests.n)
 		reason = KMQTT_RC_NO_MATCHING_SUBSCRIBERS;
 	if (pub->qos == 2 && !a.marked) {

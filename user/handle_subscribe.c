@@ -48,6 +48,7 @@ struct wanted {
  * @conn: whose
  * @event: number of its event
  * @packet_id: its packet id
+ * @suback_len: length of its SUBACK without properties
  * @retained: no retained message stored after this goes to it: they come live
  * @n: topic filters
  * @w: one of each
@@ -60,6 +61,7 @@ struct client_sub {
 	uint64_t conn;
 	uint64_t event;
 	uint16_t packet_id;
+	size_t suback_len;
 	uint64_t retained;
 	unsigned int n;
 	struct wanted w[];
@@ -91,15 +93,31 @@ void client_sub_put(struct client_sub *u)
 		free(u);
 }
 
+/* Why a filter with which nothing is wrong was refused, or NULL. */
+static const char *refusal_text(const struct client_sub *u)
+{
+	unsigned int i;
+
+	for (i = 0; i < u->n; i++) {
+		if (u->w[i].reason == KMQTT_RC_QUOTA)
+			return "a limit of the broker is reached";
+		if (u->w[i].reason == KMQTT_RC_UNSPECIFIED)
+			return "the kernel refused a route";
+	}
+	return NULL;
+}
+
 static void send_suback(const struct client *c, const struct client_sub *u)
 {
+	struct packet_buf b = { 0 }, props = { 0 };
 	struct answer a = { .conn = c->conn, .event = u->event };
-	struct packet_buf b = { 0 };
 	unsigned int i;
 
 	packet_put16(&b, u->packet_id);
-	if (c->protocol == KMQTT_V5)
-		packet_put8(&b, 0);
+	if (c->protocol == KMQTT_V5) {
+		packet_put_reason(&props, c, u->suback_len, refusal_text(u), false);
+		packet_put_props(&b, &props);
+	}
 	for (i = 0; i < u->n; i++)
 		packet_put8(&b, u->w[i].reason >= 0x80 && c->protocol != KMQTT_V5 ?
 			    KMQTT_RC_UNSPECIFIED : u->w[i].reason);
@@ -200,6 +218,7 @@ static void route_added(void *arg, int error, const struct nlmsghdr *reply,
 static void subscribe_one(const struct packet *p, const struct packet_filters *f,
 			  const struct packet_filter *one, struct wanted *w)
 {
+	const struct conf_listener *listener = conf_listener_get(p->c->listener);
 	struct rib_options opts;
 	struct route_name name;
 	int reason;
@@ -216,6 +235,9 @@ static void subscribe_one(const struct packet *p, const struct packet_filters *f
 		return;
 	}
 	options_read(f, one->options, &opts);
+	/* What may not be published is not granted either. */
+	if (listener && opts.qos > listener->max_qos)
+		opts.qos = listener->max_qos;
 	w->reason = opts.qos;
 	w->sub = rib_add(p->c->session, name.share, name.filter, &opts, &w->existed);
 	/* Asked of an earlier daemon, it was not answered: it counts as new. */
@@ -240,6 +262,8 @@ void handle_subscribe(const struct packet *p)
 	reason = packet_filters_parse(&p->fix, p->body, p->c->protocol, &f, &n);
 	if (!reason && n > PACKET_FILTERS_MAX)
 		reason = KMQTT_RC_QUOTA;
+	if (!reason && !client_takes(p->c, packet_suback_len(&f, n)))
+		reason = KMQTT_RC_PACKET_TOO_LARGE;
 	if (reason) {
 		client_fault(p->c, p->ev->number, (uint8_t)reason);
 		return;
@@ -251,6 +275,7 @@ void handle_subscribe(const struct packet *p)
 	u->conn = p->c->conn;
 	u->event = p->ev->number;
 	u->packet_id = f.packet_id;
+	u->suback_len = packet_suback_len(&f, n);
 	u->retained = retain_clock();
 	u->n = n;
 	/* Held until all are asked for, lest the first ends it. */

@@ -85,6 +85,8 @@ void handle_unsubscribe(const struct packet *p)
 	reason = packet_filters_parse(&p->fix, p->body, p->c->protocol, &f, &n);
 	if (!reason && n > PACKET_FILTERS_MAX)
 		reason = KMQTT_RC_QUOTA;
+	if (!reason && !client_takes(p->c, packet_suback_len(&f, n)))
+		reason = KMQTT_RC_PACKET_TOO_LARGE;
 	if (reason) {
 		client_fault(p->c, p->ev->number, (uint8_t)reason);
 		return;

@@ -74,6 +74,11 @@ static int take_props(struct cursor *c, uint32_t packet, struct packet_str *prop
 	return 0;
 }
 
+static struct packet_str prop_str(const struct kmqtt_prop *prop)
+{
+	return (struct packet_str){ .p = prop->str, .len = prop->str_len };
+}
+
 /* Protocol name and level: what decides about everything that follows. */
 static int connect_protocol(struct cursor *cur, struct packet_connect *c)
 {
@@ -123,7 +128,10 @@ static int connect_props(struct cursor *cur, struct packet_connect *c)
 			c->problem_info = prop.value;
 			break;
 		case KMQTT_P_AUTH_METHOD:
-			c->has_auth = true;
+			c->auth_method = prop_str(&prop);
+			break;
+		case KMQTT_P_AUTH_DATA:
+			c->auth_data = prop_str(&prop);
 			break;
 		}
 	}
@@ -282,6 +290,39 @@ int packet_filters_parse(const struct kmqtt_fixed *fix, const uint8_t *body,
 	return *n ? 0 : KMQTT_RC_PROTOCOL_ERROR;
 }
 
+size_t packet_suback_len(const struct packet_filters *f, unsigned int n)
+{
+	size_t remaining = 2;
+
+	if (f->level == KMQTT_V5)
+		remaining++;
+	if (f->level == KMQTT_V5 || f->subscribe)
+		remaining += n;
+	return 1 + kmqtt_varint_len((uint32_t)remaining) + remaining;
+}
+
+/* What a client may say in an acknowledgement (3.4.2.1, 3.5.2.1, 3.6.2.1, 3.7.2.1). */
+static bool ack_reason_valid(uint8_t type, uint8_t reason)
+{
+	switch (reason) {
+	case KMQTT_RC_SUCCESS:
+		return true;
+	case KMQTT_RC_PACKET_ID_NOT_FOUND:
+		return type == KMQTT_PUBREL || type == KMQTT_PUBCOMP;
+	case KMQTT_RC_NO_MATCHING_SUBSCRIBERS:
+	case KMQTT_RC_UNSPECIFIED:
+	case KMQTT_RC_IMPLEMENTATION:
+	case KMQTT_RC_NOT_AUTHORIZED:
+	case KMQTT_RC_TOPIC_NAME_INVALID:
+	case KMQTT_RC_PACKET_ID_IN_USE:
+	case KMQTT_RC_QUOTA:
+	case KMQTT_RC_PAYLOAD_FORMAT:
+		return type == KMQTT_PUBACK || type == KMQTT_PUBREC;
+	default:
+		return false;
+	}
+}
+
 int packet_ack_parse(const struct kmqtt_fixed *fix, const uint8_t *body, uint8_t level,
 		     uint16_t *packet_id, uint8_t *reason)
 {
@@ -297,12 +338,44 @@ int packet_ack_parse(const struct kmqtt_fixed *fix, const uint8_t *body, uint8_t
 	if (level != KMQTT_V5)
 		return KMQTT_RC_MALFORMED;
 	take8(&cur, reason);
+	if (!ack_reason_valid(fix->type, *reason))
+		return KMQTT_RC_PROTOCOL_ERROR;
 	if (!left(&cur))
 		return 0;
 	fault = take_props(&cur, KMQTT_PROPS_OF(fix->type), &props);
 	if (fault)
 		return fault;
 	return left(&cur) ? KMQTT_RC_MALFORMED : 0;
+}
+
+int packet_auth_parse(const uint8_t *body, size_t len, struct packet_auth *a)
+{
+	struct cursor cur = { body, body + len };
+	struct packet_str props;
+	struct kmqtt_prop prop;
+	const uint8_t *p;
+	int reason;
+
+	memset(a, 0, sizeof(*a));
+	/* Success, which a packet without a body says, is the server's. */
+	if (!take8(&cur, &a->reason) || (a->reason != KMQTT_RC_CONTINUE_AUTHENTICATION &&
+					 a->reason != KMQTT_RC_REAUTHENTICATE))
+		return KMQTT_RC_PROTOCOL_ERROR;
+	/* Without properties there is no method (3.15.2.2.2). */
+	if (!left(&cur))
+		return KMQTT_RC_PROTOCOL_ERROR;
+	reason = take_props(&cur, KMQTT_PROPS_OF(KMQTT_AUTH), &props);
+	if (reason)
+		return reason;
+	if (left(&cur))
+		return KMQTT_RC_MALFORMED;
+	for (p = props.p; kmqtt_prop_next(&p, props.p + props.len, &prop) == 1;) {
+		if (prop.id == KMQTT_P_AUTH_METHOD)
+			a->method = prop_str(&prop);
+		if (prop.id == KMQTT_P_AUTH_DATA)
+			a->data = prop_str(&prop);
+	}
+	return a->method.p ? 0 : KMQTT_RC_PROTOCOL_ERROR;
 }
 
 size_t packet_ack_put(uint8_t buf[PACKET_ACK_MAX], uint8_t type, uint8_t level,
@@ -325,14 +398,6 @@ void packet_send_ack(const struct client *c, uint8_t type, uint16_t packet_id,
 
 	a.len = packet_ack_put(buf, type, c->protocol, packet_id, reason);
 	deliver_answer(&a);
-}
-
-size_t packet_disconnect_put(uint8_t buf[PACKET_DISCONNECT_MAX], uint8_t reason)
-{
-	buf[0] = KMQTT_DISCONNECT << 4;
-	buf[1] = 1;
-	buf[2] = reason;
-	return 3;
 }
 
 void packet_put(struct packet_buf *b, const void *data, size_t len)
@@ -383,6 +448,27 @@ void packet_put_str(struct packet_buf *b, const char *s)
 
 	packet_put16(b, (uint16_t)len);
 	packet_put(b, s, len);
+}
+
+void packet_put_reason(struct packet_buf *props, const struct client *c, size_t len,
+		       const char *text, bool needed)
+{
+	if (!text || !(needed || c->problem_info))
+		return;
+	/* Identifier and length, and what both lengths of the packet may grow by. */
+	len += 3 + strlen(text) + 2 * 3;
+	if (c->max_packet && len > c->max_packet)
+		return;
+	packet_put8(props, KMQTT_P_REASON_STRING);
+	packet_put_str(props, text);
+}
+
+void packet_put_props(struct packet_buf *b, struct packet_buf *props)
+{
+	packet_put(props, NULL, 0);
+	packet_put_varint(b, (uint32_t)(props->len - KMQTT_FIXED_HDR_MAX));
+	packet_put(b, props->buf + KMQTT_FIXED_HDR_MAX, props->len - KMQTT_FIXED_HDR_MAX);
+	packet_buf_free(props);
 }
 
 const uint8_t *packet_finish(struct packet_buf *b, uint8_t type, size_t *len)

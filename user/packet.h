@@ -26,15 +26,14 @@ struct packet_str {
 /**
  * struct packet_connect - a CONNECT (3.1); pointers into the packet
  *
- * In 3.x the fields that only 5.0 has hold what 3.x means: @receive_max 65535
- * and 0 elsewhere.
+ * In 3.x the fields that only 5.0 has hold what 3.x means: @receive_max 65535,
+ * @problem_info true, and 0 elsewhere.
  */
 struct packet_connect {
 	uint8_t level;
 	bool clean;
 	bool will_retain;
 	bool has_will;
-	bool has_auth;
 	bool has_will_expiry;
 	bool problem_info;
 	uint8_t will_qos;
@@ -51,6 +50,8 @@ struct packet_connect {
 	struct packet_str will_topic;
 	struct packet_str will_payload;
 	struct packet_str will_props;
+	struct packet_str auth_method;
+	struct packet_str auth_data;
 };
 
 /*
@@ -91,9 +92,27 @@ int packet_filters_parse(const struct kmqtt_fixed *fix, const uint8_t *body,
 /* The next filter of a packet that packet_filters_parse() passed. */
 bool packet_filters_next(struct packet_filters *f, struct packet_filter *filter);
 
+/* Length of the SUBACK or UNSUBACK to @n filters, without properties. */
+size_t packet_suback_len(const struct packet_filters *f, unsigned int n);
+
 /* PUBACK, PUBREC, PUBREL, PUBCOMP.  0 or a reason code of the fault. */
 int packet_ack_parse(const struct kmqtt_fixed *fix, const uint8_t *body, uint8_t level,
 		     uint16_t *packet_id, uint8_t *reason);
+
+/**
+ * struct packet_auth - an AUTH from a client (3.15); pointers into the packet
+ * @reason: KMQTT_RC_CONTINUE_AUTHENTICATION or KMQTT_RC_REAUTHENTICATE
+ * @method: Authentication Method
+ * @data: Authentication Data, absent or not
+ */
+struct packet_auth {
+	uint8_t reason;
+	struct packet_str method;
+	struct packet_str data;
+};
+
+/* 0 or a reason code. */
+int packet_auth_parse(const uint8_t *body, size_t len, struct packet_auth *a);
 
 #define PACKET_ACK_MAX	5
 /* Write an acknowledgement of type @type; returns its length. */
@@ -102,10 +121,6 @@ size_t packet_ack_put(uint8_t buf[PACKET_ACK_MAX], uint8_t type, uint8_t level,
 /* The same, sent on its own account. */
 void packet_send_ack(const struct client *c, uint8_t type, uint16_t packet_id,
 		     uint8_t reason);
-
-#define PACKET_DISCONNECT_MAX	4
-/* A 5.0 DISCONNECT. */
-size_t packet_disconnect_put(uint8_t buf[PACKET_DISCONNECT_MAX], uint8_t reason);
 
 /**
  * struct packet_buf - a packet that is being put together
@@ -125,6 +140,15 @@ void packet_put16(struct packet_buf *b, uint16_t v);
 void packet_put32(struct packet_buf *b, uint32_t v);
 void packet_put_varint(struct packet_buf *b, uint32_t v);
 void packet_put_str(struct packet_buf *b, const char *s);
+/*
+ * A Reason String (NULL: none) as a property of a packet to @c, if the client
+ * wants it (needed: not asked, 3.1.2.11.7) and the packet, otherwise of @len
+ * bytes, still is no larger than it takes.
+ */
+void packet_put_reason(struct packet_buf *props, const struct client *c, size_t len,
+		       const char *text, bool needed);
+/* Append @props, which it frees, behind their length. */
+void packet_put_props(struct packet_buf *b, struct packet_buf *props);
 /* Returns the whole packet and its length. */
 const uint8_t *packet_finish(struct packet_buf *b, uint8_t type, size_t *len);
 void packet_buf_free(struct packet_buf *b);

@@ -6,9 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth.h"
 #include "client.h"
 #include "cookie.h"
 #include "event.h"
+#include "handle.h"
 #include "inflight.h"
 #include "kmqtt.h"
 #include "log.h"
@@ -23,10 +25,14 @@
 #include "walk.h"
 #include "will.h"
 
-/* A connection to be closed: its state is not known well enough to go on. */
+/*
+ * A connection to be closed: its state is not known well enough to go on.
+ * @lost: that of its session, not only that of an AUTH exchange
+ */
 struct doomed {
 	struct list node;
 	uint64_t conn;
+	bool lost;
 };
 
 /* A route whose gate is shut: its retained messages may not have been sent. */
@@ -66,11 +72,12 @@ static char *attr_strdup(const struct nlmsghdr *msg, uint16_t type)
 	return NULL;
 }
 
-static void doom(struct takeover *t, uint64_t conn)
+static void doom(struct takeover *t, uint64_t conn, bool lost)
 {
 	struct doomed *d = mem_zalloc(sizeof(*d));
 
 	d->conn = conn;
+	d->lost = lost;
 	list_add_tail(&d->node, &t->doomed);
 }
 
@@ -102,7 +109,9 @@ static void adopt_session(struct takeover *t, struct client *c,
 			  const struct nlmsghdr *msg, const struct nlattr *const *tb)
 {
 	const struct nlattr *a = tb[KMQTT_A_COOKIE];
+	uint32_t flags = nl_u32(tb[KMQTT_A_CONN_FLAGS]);
 	struct cookie cookie = { .window = 1 };
+	struct packet_str method;
 	struct session *s;
 	char *id;
 
@@ -112,16 +121,16 @@ static void adopt_session(struct takeover *t, struct client *c,
 	c->username = attr_strdup(msg, KMQTT_A_USERNAME);
 	if (!a || !cookie_decode(&cookie, mnl_attr_get_payload(a),
 				 mnl_attr_get_payload_len(a)))
-		doom(t, c->conn);
-	else if (nl_u32(tb[KMQTT_A_CONN_FLAGS]) & KMQTT_CONN_F_VOLATILE)
-		doom(t, c->conn);
+		doom(t, c->conn, true);
+	else if (flags & (KMQTT_CONN_F_VOLATILE | KMQTT_CONN_F_AUTH))
+		doom(t, c->conn, flags & KMQTT_CONN_F_VOLATILE);
 	s = session_find(c->id);
 	if (s) {
 		c->from_store = true;
 		c->unreleased = (uint16_t)s->n_inbound;
 		inflight_adopt(s, nl_u64(tb[KMQTT_A_LAST_DELIVER]),
 			       nl_u64(tb[KMQTT_A_LAST_LIVE]),
-			       nl_u32(tb[KMQTT_A_CONN_FLAGS]) & KMQTT_CONN_F_GATE_SHUT);
+			       flags & KMQTT_CONN_F_GATE_SHUT);
 	} else {
 		s = session_new(c->id);
 		s->protocol = c->protocol;
@@ -133,6 +142,11 @@ static void adopt_session(struct takeover *t, struct client *c,
 	c->connected_at = cookie.connected_at;
 	c->keepalive = nl_u16(tb[KMQTT_A_KEEPALIVE]);
 	c->receive_max = nl_u16(tb[KMQTT_A_RECEIVE_MAX]);
+	c->max_packet = nl_u32(tb[KMQTT_A_MAX_PACKET_OUT]);
+	c->problem_info = !(cookie.flags & COOKIE_F_TERSE);
+	method = (struct packet_str){ (const uint8_t *)cookie.auth_method,
+				      strlen(cookie.auth_method) };
+	c->auth_method = auth_method_find(&method);
 	session_online(s, c);
 }
 
@@ -167,6 +181,10 @@ static void adopt_conn(const struct nlmsghdr *msg, void *arg)
 		c->state = CLIENT_CLOSING;
 	if (state != KMQTT_STATE_CONNECTING && tb[KMQTT_A_CLIENT_ID])
 		adopt_session(t, c, msg, tb);
+	/* What its method knew died; that the CONNECT was taken is certain. */
+	if (state == KMQTT_STATE_CONNECTING &&
+	    nl_u32(tb[KMQTT_A_CONN_FLAGS]) & KMQTT_CONN_F_AUTH)
+		doom(t, c->conn, false);
 	if (c->session && nl_u32(tb[KMQTT_A_CONN_FLAGS]) & KMQTT_CONN_F_GATE_SHUT)
 		client_gate_shut(c);
 	t->adopted++;
@@ -235,8 +253,9 @@ static void pump_stored(struct client *c, void *arg)
 }
 
 /*
- * They were owed QoS 1/2 messages that died with the daemon: the session ends,
- * so that nobody believes in one that has lost messages.
+ * Who was owed QoS 1/2 messages that died with the daemon loses the session,
+ * so that nobody believes in one that has lost messages.  Before its CONNACK a
+ * client can get no DISCONNECT (3.14), and 0x8B is none of CONNACK's.
  */
 static void close_doomed(struct takeover *t)
 {
@@ -245,8 +264,11 @@ static void close_doomed(struct takeover *t)
 	list_for_each_safe(d, tmp, &t->doomed, node) {
 		struct client *c = client_find(d->conn);
 
-		c->session->expiry = 0;
-		if (c->state == CLIENT_OPEN)
+		if (d->lost)
+			c->session->expiry = 0;
+		if (c->state == CLIENT_ATTACHED)
+			connect_refuse(c, KMQTT_V5, 0, KMQTT_RC_SERVER_UNAVAILABLE);
+		else if (c->state == CLIENT_OPEN)
 			client_close(c, 0, KMQTT_CLOSE_DAEMON,
 				     KMQTT_RC_SERVER_SHUTTING_DOWN);
 		list_del(&d->node);

@@ -5,6 +5,7 @@
  */
 #include "unit.h"
 
+#include "client.h"
 #include "cookie.h"
 #include "frame.h"
 #include "message.h"
@@ -106,6 +107,109 @@ static int filters(__u8 type, __u8 level, const char *bytes, size_t len,
 	struct kmqtt_fixed fix = { .type = type, .remaining = (__u32)len };
 
 	return packet_filters_parse(&fix, exact(bytes, len), level, f, n);
+}
+
+struct auth_case {
+	const char *bytes;
+	size_t len;
+	int reason;
+};
+
+static void test_auth(void **state)
+{
+	static const struct auth_case cases[] = {
+		{ BYTES("\x18\7\x15\0\1m\x16\0\0"), 0 },
+		{ BYTES("\x19\x09\x15\0\1m\x16\0\2ab"), 0 },
+		{ BYTES("\x19\x0b\x15\0\1m\x26\0\1k\0\1v"), 0 },
+		/* success is the server's; without a method; data without method */
+		{ BYTES(""), KMQTT_RC_PROTOCOL_ERROR },
+		{ BYTES("\0\4\x15\0\1m"), KMQTT_RC_PROTOCOL_ERROR },
+		{ BYTES("\x20\4\x15\0\1m"), KMQTT_RC_PROTOCOL_ERROR },
+		{ BYTES("\x18"), KMQTT_RC_PROTOCOL_ERROR },
+		{ BYTES("\x18\0"), KMQTT_RC_PROTOCOL_ERROR },
+		{ BYTES("\x18\4\x16\0\1m"), KMQTT_RC_PROTOCOL_ERROR },
+		/* twice; of another packet; cut short; longer than its properties */
+		{ BYTES("\x18\x08\x15\0\1m\x15\0\1m"), KMQTT_RC_PROTOCOL_ERROR },
+		{ BYTES("\x18\7\x15\0\1m\x21\0\1"), KMQTT_RC_MALFORMED },
+		{ BYTES("\x18\4\x15\0\2m"), KMQTT_RC_MALFORMED },
+		{ BYTES("\x18\4\x15\0\1mx"), KMQTT_RC_MALFORMED },
+	};
+	struct packet_auth a;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++)
+		assert_int_equal(packet_auth_parse(exact(cases[i].bytes, cases[i].len),
+						   cases[i].len, &a), cases[i].reason);
+	assert_int_equal(packet_auth_parse(exact(cases[1].bytes, cases[1].len),
+					   cases[1].len, &a), 0);
+	assert_int_equal(a.reason, KMQTT_RC_REAUTHENTICATE);
+	assert_str(&a.method, "m");
+	assert_str(&a.data, "ab");
+}
+
+/* Length of the whole packet with a Reason String, if it got one. */
+static size_t reason_string(const struct client *c, size_t len, bool needed)
+{
+	struct packet_buf b = { 0 }, props = { 0 };
+	uint8_t fixed[256] = { 0 };
+
+	packet_put_reason(&props, c, len, "why", needed);
+	if (!props.len)
+		return 0;
+	packet_put(&b, fixed, len - 2);
+	packet_put_props(&b, &props);
+	packet_finish(&b, KMQTT_PUBACK, &len);
+	packet_buf_free(&b);
+	return len;
+}
+
+static void test_reason_string(void **state)
+{
+	struct client c = { .problem_info = true };
+	struct packet_buf b = { 0 };
+	size_t len, got;
+
+	assert_true(reason_string(&c, 5, false) > 5);
+	packet_put_reason(&b, &c, 5, NULL, true);
+	assert_int_equal(b.len, 0);
+	/* Never more than the client takes, but as much as it says, or nearly. */
+	for (len = 5; len < 250; len++) {
+		for (c.max_packet = 1; c.max_packet < 300; c.max_packet++) {
+			got = reason_string(&c, len, false);
+			assert_true(got <= c.max_packet);
+			if (c.max_packet >= len + 12)
+				assert_true(got);
+		}
+	}
+	c = (struct client){ .problem_info = false };
+	assert_int_equal(reason_string(&c, 5, false), 0);
+	assert_true(reason_string(&c, 5, true));
+}
+
+static void test_ack_reasons(void **state)
+{
+	static const struct {
+		uint8_t type, reason;
+		bool valid;
+	} cases[] = {
+		{ KMQTT_PUBACK, 0x00, true }, { KMQTT_PUBACK, 0x10, true },
+		{ KMQTT_PUBACK, 0x99, true }, { KMQTT_PUBACK, 0x92, false },
+		{ KMQTT_PUBACK, 0x01, false }, { KMQTT_PUBREC, 0x97, true },
+		{ KMQTT_PUBREC, 0x92, false }, { KMQTT_PUBREL, 0x92, true },
+		{ KMQTT_PUBREL, 0x10, false }, { KMQTT_PUBCOMP, 0x92, true },
+		{ KMQTT_PUBCOMP, 0x80, false }, { KMQTT_PUBCOMP, 0xff, false },
+	};
+	uint8_t reason;
+	uint16_t id;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		const struct kmqtt_fixed fix = { .type = cases[i].type, .remaining = 3 };
+		const uint8_t body[] = { 0, 7, cases[i].reason };
+
+		assert_int_equal(packet_ack_parse(&fix, body, 5, &id, &reason),
+				 cases[i].valid ? 0 : KMQTT_RC_PROTOCOL_ERROR);
+	}
 }
 
 static void test_subscribe(void **state)
@@ -237,20 +341,26 @@ static void test_cookie(void **state)
 {
 	struct cookie c = {
 		.flags = COOKIE_F_NEW, .session_expiry = UINT32_MAX, .connect_expiry = 7,
-		.window = 20, .connected_at = 0x123456789aULL,
+		.window = 20, .connected_at = 0x123456789aULL, .auth_method = "METHOD",
 	}, d = { 0 };
-	uint8_t buf[COOKIE_BYTES];
+	uint8_t buf[COOKIE_MAX];
+	size_t len;
 
-	cookie_encode(&c, buf);
-	assert_true(cookie_decode(&d, buf, sizeof(buf)));
+	len = cookie_encode(&c, buf);
+	assert_int_equal(len, COOKIE_BYTES + 6);
+	assert_true(cookie_decode(&d, buf, len));
 	assert_int_equal(d.flags, c.flags);
 	assert_int_equal(d.session_expiry, c.session_expiry);
 	assert_int_equal(d.connect_expiry, c.connect_expiry);
 	assert_int_equal(d.window, c.window);
 	assert_int_equal(d.connected_at, c.connected_at);
-	assert_false(cookie_decode(&d, buf, sizeof(buf) - 1));
+	assert_string_equal(d.auth_method, c.auth_method);
+	assert_true(cookie_decode(&d, buf, COOKIE_BYTES));
+	assert_string_equal(d.auth_method, "");
+	assert_false(cookie_decode(&d, buf, COOKIE_BYTES - 1));
+	assert_false(cookie_decode(&d, buf, COOKIE_MAX));
 	buf[0]++;
-	assert_false(cookie_decode(&d, buf, sizeof(buf)));
+	assert_false(cookie_decode(&d, buf, len));
 }
 
 int main(void)
@@ -258,6 +368,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_connect5),
 		cmocka_unit_test(test_connect_cases),
+		cmocka_unit_test(test_auth),
+		cmocka_unit_test(test_reason_string),
+		cmocka_unit_test(test_ack_reasons),
 		cmocka_unit_test(test_subscribe),
 		cmocka_unit_test(test_subscribe_faults),
 		cmocka_unit_test(test_ack),

@@ -273,15 +273,15 @@ def layers(kernel, tests):
     yield cached("modules-" + kernel, key(me, kernel_dir(kernel)), module_layer(kernel))
 
 
-def add_tree(cpio, kernel):
-    """The built tree as /kmqtt of the guest."""
+def add_tree(cpio, kernel, tests):
+    """The built tree as /kmqtt of the guest; mqttd-test is not for the gateway."""
     module = os.path.join(CACHE, "build", kernel, "kmqtt.ko")
     if not os.path.exists(module):
         raise HarnessError("%s is not built: make module KERNEL=%s" % (module, kernel))
     cpio.copy(module, "/kmqtt/kmqtt.ko")
     build = os.path.join(TOP, "build")
-    programs = [os.path.join(build, n) for n in ("mqttd", "mqttd-crash", "mqttctl",
-                                                     "mqttbench")]
+    names = ["mqttd", "mqttd-crash", "mqttctl", "mqttbench"] + ["selftests/mqttd-test"] * tests
+    programs = [os.path.join(build, n) for n in names]
     programs = [p for p in programs if os.path.exists(p)]
     cpio.directory("/kmqtt/bin")
     for path in programs:
@@ -298,7 +298,7 @@ def initramfs(path, kernel, tests=True, extra=()):
             with open(layer, "rb") as f:
                 shutil.copyfileobj(f, out, 1 << 20)
         cpio = Cpio(out)
-        add_tree(cpio, kernel)
+        add_tree(cpio, kernel, tests)
         for name, data, mode in extra:
             cpio.data(name, data, mode)
         cpio.end()

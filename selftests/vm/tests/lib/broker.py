@@ -77,7 +77,9 @@ class Broker:
     With @durable its store is in a folder that lasts as long as this object.
     """
 
-    def __init__(self, conf="", base=CONF, port=wire.PORT, netns=None, durable=False):
+    def __init__(self, conf="", base=CONF, port=wire.PORT, netns=None, durable=False,
+                 program="mqttd"):
+        self.program = program
         self.port = port
         self.netns = netns
         self.dir = tempfile.mkdtemp(prefix="kmqtt-")
@@ -90,7 +92,6 @@ class Broker:
         with open(self.conf, "w", encoding="utf-8") as f:
             f.write(text + ("user root\n" if MOSQUITTO else ""))
         self.process = None
-        self.program = "mqttd"
 
     def __enter__(self):
         try:

@@ -27,6 +27,8 @@ SILENCE = 0.7
 PAYLOAD_FORMAT, EXPIRY, CONTENT_TYPE, RESPONSE_TOPIC, CORRELATION = 1, 2, 3, 8, 9
 SUBSCRIPTION_ID, SESSION_EXPIRY, ASSIGNED_ID, SERVER_KEEPALIVE = 11, 17, 18, 19
 WILL_DELAY, RECEIVE_MAX, ALIAS_MAX, ALIAS = 24, 33, 34, 35
+AUTH_METHOD, AUTH_DATA, PROBLEM_INFO, RESPONSE_WANTED = 21, 22, 23, 25
+REASON_STRING = 31
 MAX_QOS, RETAIN_AVAILABLE, USER_PROPERTY, MAX_PACKET = 36, 37, 38, 39
 
 KINDS = {1: "B", 2: "I", 3: "s", 8: "s", 9: "s", 11: "v", 17: "I", 18: "s", 19: "H", 21: "s",
@@ -186,6 +188,14 @@ def ack(kind, mid=1):
 PING = packet(PINGREQ, 0, b"")
 PONG = packet(PINGRESP, 0, b"")
 BYE = packet(DISCONNECT, 0, b"")
+
+
+def auth(reason, method=None, data=None, properties=b""):
+    if data is not None:
+        properties = prop(AUTH_DATA, data) + properties
+    if method is not None:
+        properties = prop(AUTH_METHOD, method) + properties
+    return packet(AUTH, 0, bytes([reason]) + props(properties))
 
 
 def disconnect5(reason, properties=b""):
