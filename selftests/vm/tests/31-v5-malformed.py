@@ -56,6 +56,11 @@ CASES = (
     ("UNSUBSCRIBE without filter", bytes.fromhex("a2 03 0001 00"), (PROTOCOL, MALFORMED)),
     ("PUBREL with flags 0", bytes.fromhex("6002 0001"), (MALFORMED,)),
     ("DISCONNECT with flags", bytes.fromhex("e100"), (MALFORMED,)),
+    ("PUBACK with a reason of SUBACK", wire.packet(wire.PUBACK, 0, b"\0\1\x8f"), (PROTOCOL,)),
+    ("PUBREC with a reason of PUBREL", wire.packet(wire.PUBREC, 0, b"\0\1\x92"), (PROTOCOL,)),
+    ("PUBREL with a reason of PUBACK", wire.packet(wire.PUBREL, 2, b"\0\1\x97"), (PROTOCOL,)),
+    ("PUBCOMP with an unknown reason", wire.packet(wire.PUBCOMP, 0, b"\0\1\x7f"), (PROTOCOL,)),
+    ("AUTH with flags", bytes.fromhex("f100"), (MALFORMED,)),
     ("AUTH without a method", bytes.fromhex("f000"), (PROTOCOL, MALFORMED)),
 )
 COUNTERS = ("closed_malformed", "closed_protocol_error", "closed_topic_name_invalid",

@@ -49,7 +49,7 @@ PROPERTIES = {
     "payload-format": 1, "expiry": 2, "content-type": 3, "response-topic": 8,
     "correlation": 9, "subid": 11, "session-expiry": 17, "assigned-id": 18,
     "server-keepalive": 19, "auth-method": 21, "auth-data": 22, "problem-info": 23,
-    "will-delay": 24, "response-info": 25, "server-reference": 28, "reason-string": 31,
+    "will-delay": 24, "response-wanted": 25, "response-info": 26, "server-reference": 28, "reason-string": 31,
     "receive-max": 33, "alias-max": 34, "alias": 35, "max-qos": 36,
     "retain-available": 37, "user": 38, "max-packet": 39,
 }
