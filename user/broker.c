@@ -21,6 +21,7 @@
 #include "mem.h"
 #include "message.h"
 #include "nl.h"
+#include "overdue.h"
 #include "packet.h"
 #include "persist.h"
 #include "pool.h"
@@ -156,6 +157,7 @@ int broker_start(struct event_base *base)
 	sessions_init(base);
 	clients_init(base);
 	inflight_start(base);
+	overdue_init(base);
 	stop_init(base);
 	broker_started_at = (uint64_t)time(NULL);
 	error = broker_bind(&instance);
@@ -179,6 +181,7 @@ void broker_reload(void)
 {
 	params_apply();
 	sys_reload();
+	overdue_reload();
 	event_settle();
 }
 
@@ -198,6 +201,7 @@ void broker_free(void)
 	event_stop();
 	pool_stop();
 	persist_close();
+	overdue_free();
 	clients_free();
 	sessions_free();
 	inflight_stop();

@@ -14,6 +14,7 @@
 #include "inflight.h"
 #include "mem.h"
 #include "nl.h"
+#include "overdue.h"
 #include "packet.h"
 #include "session.h"
 #include "will.h"
@@ -51,6 +52,7 @@ struct client *client_new(uint64_t conn, unsigned int listener, const char *peer
 	c->peer = mem_strndup(peer, strlen(peer));
 	list_init(&c->gates);
 	list_init(&c->waiting);
+	list_init(&c->v31);
 	map_add(&clients, &c->entry, conn_hash(conn));
 	return c;
 }
@@ -94,6 +96,7 @@ void client_free(struct client *c)
 		map_del(&clients_by_id, &c->id_entry);
 	list_del(&c->gates);
 	list_del(&c->waiting);
+	overdue_forget(c);
 	password_cancel(&c->ticket);
 	auth_end(c->auth);
 	will_free(c->will);

@@ -18,6 +18,7 @@
 struct auth;
 struct auth_method;
 struct client_sub;
+struct pubrels;
 struct session;
 struct will;
 
@@ -107,6 +108,8 @@ struct client_unsub {
  * @auth_method: Authentication Method of its CONNECT, or NULL
  * @verdict: what became of its credentials
  * @ticket: of its password while that is hashed
+ * @pubrels: the PUBRELs it owes, for max_pubrel_wait, or NULL
+ * @v31: in the list of clients of version 3.1
  * @gate_shut: to be released when nothing is owed
  * @gates: in the list of those
  * @waiting: in the list of those that wait, by connection id
@@ -146,6 +149,8 @@ struct client {
 	const struct auth_method *auth_method;
 	enum client_verdict verdict;
 	struct password_ticket ticket;
+	struct pubrels *pubrels;
+	struct list v31;
 	bool gate_shut;
 	struct list gates;
 	struct list waiting;

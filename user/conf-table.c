@@ -17,6 +17,7 @@
 #include "topic.h"
 
 #define PACKET_MAX	268435460LL	/* largest packet that MQTT knows */
+#define SECONDS_MAX	86400
 
 /* A fixed word and the bit it stands for. */
 struct word {
@@ -349,10 +350,11 @@ const struct conf_option conf_options[] = {
 	/* MQTT. */
 	GLOBAL(allow_long_clientid_31, CONF_BOOL),
 	ONLY(check_retain_source, CONF_GLOBAL, "false", "there is no acl_file to check by"),
-	ONLY(max_inflight_bytes, CONF_GLOBAL, "0", "max_inflight_messages is"),
+	GLOBAL(max_inflight_bytes, CONF_U32, .max = UINT32_MAX),
 	GLOBAL(max_inflight_messages, CONF_U32, .max = 65535),
 	GLOBAL(max_keepalive, CONF_U16, .min = 10, .max = 65535),
 	GLOBAL(max_packet_size, CONF_U32, .min = 20, .max = PACKET_MAX),
+	GLOBAL(max_pubrel_wait, CONF_U32, .max = SECONDS_MAX),
 	GLOBAL(max_queued_bytes, CONF_U32, .max = UINT32_MAX),
 	GLOBAL(max_queued_messages, CONF_U32, .max = UINT32_MAX),
 	GLOBAL(memory_limit, CONF_U64, .max = LLONG_MAX),
@@ -361,6 +363,7 @@ const struct conf_option conf_options[] = {
 	ONLY(queue_qos0_messages, CONF_GLOBAL, "false",
 	     "who is away gets no QoS 0 messages"),
 	GLOBAL(retain_available, CONF_BOOL),
+	GLOBAL(retry_interval, CONF_U32, .max = SECONDS_MAX),
 	GLOBAL(set_tcp_nodelay, CONF_BOOL),
 	GLOBAL(sys_interval, CONF_U16, .max = 65535),
 	GLOBAL(upgrade_outgoing_qos, CONF_BOOL),
@@ -440,7 +443,6 @@ const struct conf_option conf_options[] = {
 	UNSUPPORTED("remote_username"),
 	UNSUPPORTED("require_certificate"),
 	UNSUPPORTED("restart_timeout"),
-	UNSUPPORTED("retry_interval"),
 	UNSUPPORTED("round_robin"),
 	UNSUPPORTED("start_type"),
 	UNSUPPORTED("threshold"),

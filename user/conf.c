@@ -317,6 +317,7 @@ static struct conf *conf_new(const char *path)
 	conf->set_tcp_nodelay = true;
 	conf->max_inflight_messages = 20;
 	conf->max_queued_messages = 1000;
+	conf->retry_interval = 20;
 	conf->max_keepalive = 65535;
 	conf->sys_interval = 10;
 	conf->log.facility = -1;

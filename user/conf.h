@@ -95,8 +95,11 @@ struct conf {
 	bool upgrade_outgoing_qos;
 
 	uint32_t max_inflight_messages;		/* 0: no limit */
+	uint32_t max_inflight_bytes;		/* 0: no limit */
 	uint32_t max_queued_messages;		/* 0: no limit */
 	uint32_t max_queued_bytes;		/* 0: no limit */
+	uint32_t max_pubrel_wait;		/* seconds; 0: no limit */
+	uint32_t retry_interval;		/* seconds; 0: never */
 	uint16_t max_keepalive;
 	uint32_t max_packet_size;		/* 0: no limit */
 	uint64_t memory_limit;			/* 0: no limit */

@@ -7,6 +7,7 @@
 #include "handle.h"
 #include "inflight.h"
 #include "kmqtt.h"
+#include "overdue.h"
 #include "packet.h"
 #include "session.h"
 
@@ -37,6 +38,7 @@ static uint8_t ack_step(const struct packet *p, uint16_t packet_id, uint8_t reas
 	case KMQTT_PUBREL:
 		if (p->c->unreleased)
 			p->c->unreleased--;
+		overdue_paid(p->c, packet_id);
 		/* An earlier daemon may have known the packet id. */
 		if (!session_inbound_del(s, packet_id) && !p->c->adopted)
 			*answer_reason = KMQTT_RC_PACKET_ID_NOT_FOUND;

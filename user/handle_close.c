@@ -70,7 +70,7 @@ static bool disconnect_expiry(struct client *c, const struct kevent *e)
 			continue;
 		if (prop.value && !c->session_expiry)
 			return false;
-		c->session->expiry = prop.value;
+		c->session->expiry = session_expiry_limit(prop.value);
 	}
 	return true;
 }

@@ -22,6 +22,7 @@
 #include "mem.h"
 #include "message.h"
 #include "nl.h"
+#include "overdue.h"
 #include "packet.h"
 #include "password.h"
 #include "persist.h"
@@ -340,12 +341,9 @@ static int make_will(struct attempt *a)
 /* Session Expiry Interval in force. */
 static uint32_t choose_expiry(const struct packet_connect *p)
 {
-	uint32_t limit = conf_get()->persistent_client_expiration;
-	uint32_t expiry = p->session_expiry;
-
-	if (p->level != KMQTT_V5)
-		expiry = p->clean ? 0 : SESSION_NEVER;
-	return expiry == SESSION_NEVER && limit ? limit : expiry;
+	if (p->level == KMQTT_V5)
+		return session_expiry_limit(p->session_expiry);
+	return p->clean ? 0 : session_expiry_limit(SESSION_NEVER);
 }
 
 static uint16_t our_receive_max(void)
@@ -617,6 +615,7 @@ static void accept_client(struct attempt *a)
 	session_online(s, c);
 	if (!present && s->stored)
 		persist_mark(&(struct answer){ .conn = c->conn, .event = a->event });
+	overdue_open(c);
 	send_accept(a, present);
 	auth_end(c->auth);
 	c->auth = NULL;

@@ -8,6 +8,7 @@
 #include "kmqtt.h"
 #include "mem.h"
 #include "message.h"
+#include "overdue.h"
 #include "packet.h"
 #include "persist.h"
 #include "publish.h"
@@ -85,6 +86,16 @@ static void publish_refuse(const struct packet *p, const struct kmqtt_publish *p
 	packet_buf_free(&b);
 }
 
+/*
+ * A QoS 1 message with the packet id of a QoS 2 one that is not released: in
+ * 5.0 there is a word for that (3.4.2.1).
+ */
+static bool id_in_use(const struct packet *p, const struct kmqtt_publish *pub)
+{
+	return pub->qos == 1 && p->c->protocol == KMQTT_V5 && !p->ev->marked &&
+	       session_inbound_has(p->c->session, pub->packet_id);
+}
+
 static void publish_acked(const struct packet *p, const struct kmqtt_publish *pub,
 			  struct message *m)
 {
@@ -104,6 +115,12 @@ static void publish_acked(const struct packet *p, const struct kmqtt_publish *pu
 		deliver_answer(&a);
 		return;
 	}
+	if (id_in_use(p, pub)) {
+		a.len = packet_ack_put(buf, KMQTT_PUBACK, p->c->protocol,
+				       pub->packet_id, KMQTT_RC_PACKET_ID_IN_USE);
+		deliver_answer(&a);
+		return;
+	}
 	/* Only 5.0 was told (3.3.4).  QoS 1 is answered as soon as it is read. */
 	if (pub->qos == 2 && !a.marked && p->c->protocol == KMQTT_V5) {
 		if (p->c->unreleased >= p->c->receive_max) {
@@ -118,6 +135,7 @@ static void publish_acked(const struct packet *p, const struct kmqtt_publish *pu
 		reason = KMQTT_RC_NO_MATCHING_SUBSCRIBERS;
 	if (pub->qos == 2 && !a.marked) {
 		session_inbound_add(s, pub->packet_id);
+		overdue_owes(p->c, pub->packet_id);
 		if (s->stored)
 			persist_mark(&a);
 	}

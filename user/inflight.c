@@ -56,6 +56,8 @@ void inflight_init(struct session *s)
 	list_init(&s->turn);
 	list_init(&s->ready);
 	list_init(&s->ready_live);
+	list_init(&s->awaited[0]);
+	list_init(&s->awaited[1]);
 	s->window = UINT16_MAX;
 }
 
@@ -132,7 +134,10 @@ static void outgoing_number(struct outgoing *out)
 
 static bool window_open(const struct session *s)
 {
-	return s->n_inflight < s->window;
+	const struct conf *conf = conf_get();
+
+	return s->n_inflight < s->window &&
+	       (!conf->max_inflight_bytes || s->inflight_bytes < conf->max_inflight_bytes);
 }
 
 /* The kernel has it, or it needs it no more. */
@@ -142,6 +147,15 @@ static void outgoing_settle(struct outgoing *out)
 	if (!out->sent && !out->live)
 		out->session->n_owed--;
 	out->sent = true;
+}
+
+/* The client was sent it and is to answer. */
+static void outgoing_await(struct outgoing *out)
+{
+	list_del(&out->ready);
+	out->since = clock_ms();
+	out->sent_at = out->since;
+	list_add_tail(&out->ready, &out->session->awaited[out->qos - 1]);
 }
 
 /* To be given to the kernel as soon as that takes it. */
@@ -158,6 +172,7 @@ static void id_add(struct outgoing *out)
 {
 	map_add(&out->session->by_id, &out->by_id, out->packet_id);
 	out->session->n_inflight++;
+	out->session->inflight_bytes += out->msg->payload_len;
 }
 
 static void id_del(struct outgoing *out)
@@ -165,6 +180,7 @@ static void id_del(struct outgoing *out)
 	struct session *s = out->session;
 
 	map_del(&s->by_id, &out->by_id);
+	s->inflight_bytes -= out->msg->payload_len;
 	if (!--s->n_inflight && s->by_id.n_buckets > ID_BUCKETS)
 		map_free(&s->by_id);
 }
@@ -179,7 +195,7 @@ static void outgoing_unlink(struct outgoing *out)
 		store_outgoing_delete(s->id, out->pos);
 	if (out->state == OUT_QUEUED) {
 		s->n_queue--;
-		s->queue_bytes -= message_size(out->msg);
+		s->queue_bytes -= out->msg->payload_len;
 	} else {
 		if (out->qos)
 			id_del(out);
@@ -263,7 +279,7 @@ void inflight_load(struct session *s, const struct store_outgoing *row)
 		s->number = row->number >> 1;
 	if (row->state == OUT_QUEUED) {
 		s->n_queue++;
-		s->queue_bytes += message_size(out->msg);
+		s->queue_bytes += out->msg->payload_len;
 		list_add_tail(&out->node, &s->queue);
 		return;
 	}
@@ -289,8 +305,10 @@ void inflight_adopt(struct session *s, uint64_t last, uint64_t last_live, bool g
 			out->live = true;
 			outgoing_ready(out);
 		}
-		if (out->number <= (out->live ? last_live : last))
-			outgoing_settle(out);
+		if (out->number > (out->live ? last_live : last))
+			continue;
+		outgoing_settle(out);
+		outgoing_await(out);
 	}
 	/* Those that were queued before the connection pass its gate. */
 	list_for_each(out, &s->queue, node)
@@ -370,12 +388,12 @@ static void outgoing_queue(struct outgoing *out)
 
 	out->state = OUT_QUEUED;
 	s->n_queue++;
-	s->queue_bytes += message_size(out->msg);
+	s->queue_bytes += out->msg->payload_len;
 	list_add_tail(&out->node, &s->queue);
 	outgoing_store(out);
 }
 
-static bool queue_has_room(const struct session *s, size_t bytes)
+static bool queue_has_room(const struct session *s)
 {
 	const struct conf *conf = conf_get();
 
@@ -384,7 +402,8 @@ static bool queue_has_room(const struct session *s, size_t bytes)
 		return false;
 	if (conf->max_queued_messages && s->n_queue >= conf->max_queued_messages)
 		return false;
-	return !conf->max_queued_bytes || s->queue_bytes + bytes <= conf->max_queued_bytes;
+	/* As Mosquitto: the message that exceeds it is the last to be queued. */
+	return !conf->max_queued_bytes || s->queue_bytes < conf->max_queued_bytes;
 }
 
 static void outgoing_expire(struct outgoing *out)
@@ -394,12 +413,12 @@ static void outgoing_expire(struct outgoing *out)
 }
 
 /* Those at the head of the queue that have expired make room. */
-static bool queue_makes_room(struct session *s, size_t bytes)
+static bool queue_makes_room(struct session *s)
 {
 	uint64_t now = clock_ms();
 	struct outgoing *out;
 
-	while (!queue_has_room(s, bytes)) {
+	while (!queue_has_room(s)) {
 		if (list_empty(&s->queue))
 			return false;
 		out = list_first(&s->queue, struct outgoing, node);
@@ -440,7 +459,7 @@ enum inflight_rank inflight_rank(const struct session *s)
 {
 	if (goes_now(s))
 		return INFLIGHT_NOW;
-	if (!queue_has_room(s, 0))
+	if (!queue_has_room(s))
 		return INFLIGHT_FULL;
 	return is_online(s) ? INFLIGHT_SOON : INFLIGHT_LATER;
 }
@@ -452,7 +471,7 @@ struct outgoing *inflight_add(const struct rib_dest *d, struct message *m, uint8
 	bool now = goes_now(s);
 	struct outgoing *out;
 
-	if (!now && !d->moved && !queue_makes_room(s, message_size(m))) {
+	if (!now && !d->moved && !queue_makes_room(s)) {
 		outgoing_drop(s);
 		return NULL;
 	}
@@ -519,7 +538,7 @@ static void outgoing_dequeue(struct outgoing *out)
 
 	list_del(&out->node);
 	s->n_queue--;
-	s->queue_bytes -= message_size(out->msg);
+	s->queue_bytes -= out->msg->payload_len;
 	outgoing_start(out);
 }
 
@@ -613,12 +632,53 @@ static void pump(struct session *s, unsigned int steps)
 			return;
 		if (out->state == OUT_RELEASED) {
 			outgoing_settle(out);
-			packet_send_ack(s->client, KMQTT_PUBREL, out->packet_id, 0);
+			outgoing_await(out);
+			packet_send_pubrel(s->client, out->packet_id, true);
 		} else {
 			list_del(&out->ready);
 			deliver_outgoing(out);
 		}
 	}
+}
+
+void inflight_repeat(struct session *s, uint64_t before)
+{
+	struct outgoing *out;
+	size_t i;
+
+	for (i = 0; i < 2; i++) {
+		while (is_online(s) && !list_empty(&s->awaited[i])) {
+			out = list_first(&s->awaited[i], struct outgoing, ready);
+			if (out->sent_at > before)
+				break;
+			out->sent_at = clock_ms();
+			list_del(&out->ready);
+			list_add_tail(&out->ready, &s->awaited[i]);
+			if (out->state == OUT_RELEASED) {
+				packet_send_pubrel(s->client, out->packet_id, true);
+				continue;
+			}
+			out->dup = true;
+			/* Of a number it has accepted the kernel sends nothing. */
+			out->number = 0;
+			deliver_outgoing(out);
+		}
+	}
+}
+
+uint64_t inflight_waits_since(const struct session *s)
+{
+	const struct outgoing *out;
+	uint64_t since = 0;
+
+	list_for_each(out, &s->awaited[1], ready) {
+		if (!since || out->since < since)
+			since = out->since;
+		/* The order is that of sending, which is another with repetitions. */
+		if (s->client->protocol != KMQTT_V31)
+			break;
+	}
+	return since;
 }
 
 void inflight_pump(struct session *s)
@@ -709,6 +769,7 @@ enum ack_match inflight_pubrec(struct session *s, uint16_t packet_id, bool refus
 	}
 	/* The answer is its PUBREL, should that have been due again. */
 	outgoing_settle(out);
+	outgoing_await(out);
 	out->state = OUT_RELEASED;
 	outgoing_store(out);
 	return ACK_FITS;
@@ -735,8 +796,13 @@ void outgoing_result(struct outgoing *out, uint32_t round, uint8_t result)
 	out->pending = false;
 	switch (result) {
 	case KMQTT_DEST_ACCEPTED:
+		/* Of one sent again the place and the time stay. */
+		if (out->sent)
+			break;
 		outgoing_settle(out);
-		if (!out->qos)
+		if (out->qos)
+			outgoing_await(out);
+		else
 			outgoing_unlink(out);
 		/* It has just come within reach of the walk. */
 		if (s->n_owed == WALK_AHEAD - 1 && walk_free(s))

@@ -37,7 +37,8 @@ enum outgoing_state {
  *
  * @node: in a list of @session
  * @by_id: in its table, if @packet_id is not 0
- * @ready: in its list of those that are to be given to the kernel
+ * @ready: in its list of those that are to be given to the kernel, or to be
+ *	answered by the client
  * @pos: its place in the store, 0 = it is not there
  * @number: of its DELIVER if it is stored: ascending among those with @live and
  *	among those without
@@ -48,6 +49,8 @@ enum outgoing_state {
  * @state: how far it is
  * @sent: the kernel took it
  * @pending: in a delivery whose result is to come, or about to be
+ * @since: since when its next acknowledgement is awaited, clock_ms()
+ * @sent_at: when it, or its PUBREL, was sent last
  * @round: grows with each connection it is to be sent on
  * @dup: was sent on an earlier connection
  * @retain: RETAIN flag
@@ -72,6 +75,8 @@ struct outgoing {
 	bool sent;
 	bool pending;
 	uint32_t round;
+	uint64_t since;
+	uint64_t sent_at;
 	bool dup;
 	bool retain;
 	bool live;
@@ -161,6 +166,14 @@ enum ack_match inflight_puback(struct session *s, uint16_t packet_id);
 /* @refused: with a reason code of 0x80 or more, which ends the exchange. */
 enum ack_match inflight_pubrec(struct session *s, uint16_t packet_id, bool refused);
 enum ack_match inflight_pubcomp(struct session *s, uint16_t packet_id);
+
+/*
+ * Send again, with DUP, what the client was sent at @before, clock_ms(), or
+ * earlier and has not acknowledged.
+ */
+void inflight_repeat(struct session *s, uint64_t before);
+/* Since when a PUBREC or PUBCOMP is awaited, clock_ms(); 0: none is. */
+uint64_t inflight_waits_since(const struct session *s);
 
 /* The last reference frees it. */
 struct outgoing *outgoing_get(struct outgoing *out);

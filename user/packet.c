@@ -11,6 +11,8 @@
 #include "packet.h"
 #include "topic.h"
 
+#define PUBREL_DUP		0x08	/* 3.1 only */
+
 #define CONNECT_F_RESERVED	0x01
 #define CONNECT_F_CLEAN		0x02
 #define CONNECT_F_WILL		0x04
@@ -390,13 +392,14 @@ size_t packet_ack_put(uint8_t buf[PACKET_ACK_MAX], uint8_t type, uint8_t level,
 	return with_reason ? 5 : 4;
 }
 
-void packet_send_ack(const struct client *c, uint8_t type, uint16_t packet_id,
-		     uint8_t reason)
+void packet_send_pubrel(const struct client *c, uint16_t packet_id, bool again)
 {
 	uint8_t buf[PACKET_ACK_MAX];
 	struct answer a = { .conn = c->conn, .packet = buf };
 
-	a.len = packet_ack_put(buf, type, c->protocol, packet_id, reason);
+	a.len = packet_ack_put(buf, KMQTT_PUBREL, c->protocol, packet_id, 0);
+	if (again && c->protocol == KMQTT_V31)
+		buf[0] |= PUBREL_DUP;
 	deliver_answer(&a);
 }
 

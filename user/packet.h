@@ -118,9 +118,8 @@ int packet_auth_parse(const uint8_t *body, size_t len, struct packet_auth *a);
 /* Write an acknowledgement of type @type; returns its length. */
 size_t packet_ack_put(uint8_t buf[PACKET_ACK_MAX], uint8_t type, uint8_t level,
 		      uint16_t packet_id, uint8_t reason);
-/* The same, sent on its own account. */
-void packet_send_ack(const struct client *c, uint8_t type, uint16_t packet_id,
-		     uint8_t reason);
+/* A PUBREL on its own account; @again: of which one was sent before. */
+void packet_send_pubrel(const struct client *c, uint16_t packet_id, bool again);
 
 /**
  * struct packet_buf - a packet that is being put together

@@ -16,6 +16,7 @@
 #include "log.h"
 #include "mem.h"
 #include "nl.h"
+#include "overdue.h"
 #include "packet.h"
 #include "readopt.h"
 #include "retain.h"
@@ -148,6 +149,7 @@ static void adopt_session(struct takeover *t, struct client *c,
 				      strlen(cookie.auth_method) };
 	c->auth_method = auth_method_find(&method);
 	session_online(s, c);
+	overdue_open(c);
 }
 
 static void adopt_conn(const struct nlmsghdr *msg, void *arg)

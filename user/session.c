@@ -8,6 +8,7 @@
 #include "broker.h"
 #include "client.h"
 #include "clock.h"
+#include "conf.h"
 #include "event.h"
 #include "inflight.h"
 #include "log.h"
@@ -308,6 +309,13 @@ static void session_loaded(struct session *s, void *arg)
 void sessions_loaded(void)
 {
 	session_for_each(session_loaded, NULL);
+}
+
+uint32_t session_expiry_limit(uint32_t wanted)
+{
+	uint32_t limit = conf_get()->persistent_client_expiration;
+
+	return limit && limit < wanted ? limit : wanted;
 }
 
 bool session_inbound_has(const struct session *s, uint16_t packet_id)

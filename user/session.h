@@ -46,11 +46,14 @@ struct will;
  * @by_id: those of @inflight with a packet id, by it
  * @ready: those of @inflight that are to be given to the kernel, in order
  * @ready_live: likewise those that wait at the gate
+ * @awaited: those of @inflight that the client is to answer, by QoS 1 and 2, in the
+ *	order in which it was sent them last
  * @n_inflight: how many of @inflight have a packet id
  * @n_owed: how many of @inflight pass the gate and the kernel has not taken
+ * @inflight_bytes: payload of those in @inflight with a packet id
  * @n_queue: how many there are in @queue
  * @n_walks: how many of @walks are owed QoS 1/2
- * @queue_bytes: what they are charged with
+ * @queue_bytes: payload of those in @queue
  * @window: Receive Maximum towards the client
  * @packet_id: last one given
  * @pos: last place in the store given
@@ -83,10 +86,12 @@ struct session {
 	struct map by_id;
 	struct list ready;
 	struct list ready_live;
+	struct list awaited[2];
 	unsigned int n_inflight;
 	unsigned int n_owed;
 	unsigned int n_queue;
 	unsigned int n_walks;
+	size_t inflight_bytes;
 	size_t queue_bytes;
 	uint16_t window;
 	uint16_t packet_id;
@@ -146,6 +151,9 @@ void session_for_each(session_each_t each, void *arg);
 /* The next of a walk, see map_walk_next(), and others of its hash. */
 struct session *session_walk_next(struct map_walk *w, unsigned int *steps);
 struct session *session_walk_same(const struct session *s);
+
+/* The Session Expiry Interval in force if @wanted is asked for. */
+uint32_t session_expiry_limit(uint32_t wanted);
 
 /* QoS 2 packet ids of the client. */
 bool session_inbound_has(const struct session *s, uint16_t packet_id);

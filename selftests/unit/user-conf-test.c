@@ -77,6 +77,8 @@ static void test_defaults(void **state)
 	assert_int_equal(conf->persistence_sync_interval, 1);
 	assert_int_equal(conf->max_inflight_messages, 20);
 	assert_int_equal(conf->max_queued_messages, 1000);
+	assert_int_equal(conf->max_pubrel_wait, 0);
+	assert_int_equal(conf->retry_interval, 20);
 	assert_int_equal(conf->max_keepalive, 65535);
 	assert_true(conf->retain_available);
 	assert_true(conf->set_tcp_nodelay);
@@ -202,7 +204,10 @@ static void test_per_listener_settings(void **state)
 static void test_global_numbers(void **state)
 {
 	struct conf *conf = good("max_inflight_messages 0\n"
+				 "max_inflight_bytes 6\n"
 				 "max_queued_messages 7\n"
+				 "max_pubrel_wait 30\n"
+				 "retry_interval 0\n"
 				 "max_queued_bytes 8\n"
 				 "max_keepalive 10\n"
 				 "max_packet_size 20\n"
@@ -210,7 +215,10 @@ static void test_global_numbers(void **state)
 				 "persistent_client_expiration 2w\n");
 
 	assert_int_equal(conf->max_inflight_messages, 0);
+	assert_int_equal(conf->max_inflight_bytes, 6);
 	assert_int_equal(conf->max_queued_messages, 7);
+	assert_int_equal(conf->max_pubrel_wait, 30);
+	assert_int_equal(conf->retry_interval, 0);
 	assert_int_equal(conf->max_queued_bytes, 8);
 	assert_int_equal(conf->max_keepalive, 10);
 	assert_int_equal(conf->max_packet_size, 20);
@@ -228,6 +236,8 @@ static void test_bounds(void **state)
 	bad("max_inflight_messages 65536\n", 1, "from 0 to 65535");
 	bad("max_inflight_messages -1\n", 1, "from 0 to 65535");
 	bad("max_queued_messages 4294967296\n", 1, "from 0 to 4294967295");
+	bad("max_pubrel_wait 86401\n", 1, "from 0 to 86400");
+	bad("retry_interval 20s\n", 1, "not \"20s\"");
 	bad("max_queued_bytes ten\n", 1, "not \"ten\"");
 	bad("max_queued_bytes 1 2\n", 1, "not \"1 2\"");
 	bad("memory_limit 99999999999999999999\n", 1, "memory_limit is a number");
@@ -353,7 +363,6 @@ static void test_only(void **state)
 		const char *name, *value, *other;
 	} only[] = {
 		{ "check_retain_source", "false", "true" },
-		{ "max_inflight_bytes", "0", "100" },
 		{ "message_size_limit", "0", "100" },
 		{ "protocol", "mqtt", "websockets" },
 		{ "queue_qos0_messages", "false", "true" },

@@ -6,6 +6,7 @@
 #include "unit.h"
 
 #include <time.h>
+#include <unistd.h>
 
 #include "client.h"
 #include "clock.h"
@@ -58,6 +59,22 @@ void deliver_inject(struct message *m, const struct answer *a, inject_refused_t 
 
 void deliver_order(const char *topic, size_t len)
 {
+}
+
+/* A configuration of these lines. */
+static void use(const char *lines)
+{
+	char path[] = "/tmp/kmqtt-inflight-XXXXXX";
+	FILE *f = fdopen(mkstemp(path), "w");
+	struct conf *conf;
+
+	assert_non_null(f);
+	fputs(lines, f);
+	fclose(f);
+	conf = conf_load(path, 0, stderr);
+	unlink(path);
+	assert_non_null(conf);
+	conf_use(conf);
 }
 
 /* The kernel says @result of delivery @i. */
@@ -294,12 +311,73 @@ static void test_expired(void **state)
 	session_free(s);
 }
 
+/* The limits in bytes: who exceeds them is the last. */
+static void test_bytes(void **state)
+{
+	struct session *s = session_new("bytes");
+
+	use("max_inflight_bytes 4\nmax_queued_bytes 3\nmax_queued_messages 0\n");
+	online(s, 10);
+	publish(s, 1, "123");
+	publish(s, 1, "456");
+	assert_int_equal(n_sent, 2);
+	publish(s, 1, "78");
+	publish(s, 1, "90");
+	assert_int_equal(s->n_queue, 2);
+	publish(s, 1, "no");
+	assert_int_equal(s->n_queue, 2);
+	assert_int_equal(s->dropped, 1);
+	results(0, KMQTT_DEST_ACCEPTED);
+	assert_int_equal(inflight_puback(s, 1), ACK_FITS);
+	inflight_pump(s);
+	/* 456 and 78. */
+	assert_int_equal(n_sent, 3);
+	result(2, KMQTT_DEST_ACCEPTED);
+	offline(s);
+	session_free(s);
+	use("");
+}
+
+/* Sent again: in order, with DUP, and what is awaited is awaited since then. */
+static void test_repeat(void **state)
+{
+	struct session *s = session_new("repeat");
+	uint64_t since, now = clock_ms();
+
+	online(s, 10)->protocol = KMQTT_V31;
+	publish(s, 2, "a");
+	publish(s, 2, "b");
+	publish(s, 1, "c");
+	assert_int_equal(inflight_waits_since(s), 0);
+	results(0, KMQTT_DEST_ACCEPTED);
+	since = inflight_waits_since(s);
+	assert_true(since >= now);
+	inflight_repeat(s, now - 1);
+	assert_int_equal(n_sent, 3);
+	while (clock_ms() == since)
+		;
+	inflight_repeat(s, clock_ms() - 1);
+	assert_int_equal(n_sent, 6);
+	assert_int_equal(sent[3].packet_id, 3);
+	assert_int_equal(sent[4].packet_id, 1);
+	assert_int_equal(sent[5].packet_id, 2);
+	assert_true(sent[3].dup && sent[4].dup && sent[5].dup);
+	results(3, KMQTT_DEST_ACCEPTED);
+	assert_int_equal(inflight_waits_since(s), since);
+	assert_int_equal(inflight_puback(s, 3), ACK_FITS);
+	assert_int_equal(inflight_pubrec(s, 1, false), ACK_FITS);
+	assert_int_equal(inflight_pubrec(s, 2, true), ACK_FITS);
+	assert_true(inflight_waits_since(s) > since);
+	assert_int_equal(inflight_pubcomp(s, 1), ACK_FITS);
+	assert_int_equal(inflight_waits_since(s), 0);
+	assert_true(inflight_settled(s));
+	offline(s);
+	session_free(s);
+}
+
 static int setup(void **state)
 {
-	struct conf *conf = conf_load(NULL, 0, stderr);
-
-	assert_non_null(conf);
-	conf_use(conf);
+	use("");
 	rib_init();
 	return 0;
 }
@@ -313,6 +391,8 @@ int main(void)
 		cmocka_unit_test(test_full),
 		cmocka_unit_test(test_acks),
 		cmocka_unit_test(test_expired),
+		cmocka_unit_test(test_bytes),
+		cmocka_unit_test(test_repeat),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
