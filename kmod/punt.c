@@ -46,10 +46,30 @@ struct kmqtt_event *kmqtt_event_alloc(struct kmqtt_conn *conn, u8 type,
 		.time = ktime_get_boottime_ns(),
 	};
 	INIT_LIST_HEAD(&e->node);
-	if (head_len)
+	if (head)
 		memcpy(e->data, head, head_len);
 	if (len)
 		memcpy(e->data + head_len, data, len);
+	return e;
+}
+
+struct kmqtt_event *kmqtt_event_alloc_copy(struct kmqtt_conn *conn,
+					   const struct kmqtt_copy *copy,
+					   const u8 *head, u32 head_len,
+					   const u8 *data, u32 len)
+{
+	u32 shut_len = copy->n_shut * sizeof(copy->shut[0]);
+	struct kmqtt_event *e;
+
+	e = kmqtt_event_alloc(conn, KMQTT_EV_COPY, NULL, shut_len + head_len,
+			      data, len, GFP_NOWAIT);
+	if (!e)
+		return NULL;
+	memcpy(e->data, copy->shut, shut_len);
+	memcpy(e->data + shut_len, head, head_len);
+	e->len -= shut_len;
+	e->n_shut = copy->n_shut;
+	e->shut_more = copy->shut_more;
 	return e;
 }
 
@@ -287,6 +307,18 @@ void kmqtt_events_drop_done(struct kmqtt_net *kn)
 		kfree(d);
 }
 
+/* Bytes of @e->data before the packet. */
+static u32 event_shut_len(const struct kmqtt_event *e)
+{
+	return e->n_shut * sizeof(u64);
+}
+
+static u32 event_flags(const struct kmqtt_event *e)
+{
+	return (e->replay ? KMQTT_EV_F_REPLAY : 0) |
+	       (e->shut_more ? KMQTT_EV_F_SHUT_MORE : 0);
+}
+
 /* Head of an event: everything but the data. */
 static int event_put_head(struct sk_buff *skb, const struct kmqtt_conn *conn,
 			  const struct kmqtt_event *e)
@@ -295,8 +327,10 @@ static int event_put_head(struct sk_buff *skb, const struct kmqtt_conn *conn,
 	    nla_put_u64_64bit(skb, KMQTT_AE_CONN, conn->id, KMQTT_AE_PAD) ||
 	    nla_put_u64_64bit(skb, KMQTT_AE_NUMBER, e->number, KMQTT_AE_PAD) ||
 	    nla_put_u64_64bit(skb, KMQTT_AE_TIME, e->time, KMQTT_AE_PAD) ||
-	    nla_put_u32(skb, KMQTT_AE_FLAGS, e->replay ? KMQTT_EV_F_REPLAY : 0) ||
+	    nla_put_u32(skb, KMQTT_AE_FLAGS, event_flags(e)) ||
 	    nla_put_u32(skb, KMQTT_AE_LENGTH, e->len))
+		return -EMSGSIZE;
+	if (e->n_shut && nla_put(skb, KMQTT_AE_SHUT, event_shut_len(e), e->data))
 		return -EMSGSIZE;
 	if (e->type == KMQTT_EV_CLOSE &&
 	    (nla_put_u8(skb, KMQTT_AE_CAUSE, e->cause) ||
@@ -324,7 +358,7 @@ static int event_put(struct sk_buff *skb, const struct kmqtt_conn *conn,
 	struct nlattr *nest;
 	u32 len, room;
 
-	if (skb_tailroom(skb) < EVENT_OVERHEAD + EVENT_MIN_PIECE)
+	if (skb_tailroom(skb) < EVENT_OVERHEAD + event_shut_len(e) + EVENT_MIN_PIECE)
 		return -EMSGSIZE;
 	nest = nla_nest_start(skb, KMQTT_A_EVENT);
 	if (!nest)
@@ -334,7 +368,8 @@ static int event_put(struct sk_buff *skb, const struct kmqtt_conn *conn,
 	if (*off < e->len) {
 		room = skb_tailroom(skb) - nla_total_size(NLA_ALIGNTO);
 		len = min3(e->len - *off, room, (u32)KMQTT_PIECE_MAX);
-		if (nla_put(skb, KMQTT_AE_DATA, len, e->data + *off))
+		if (nla_put(skb, KMQTT_AE_DATA, len,
+			    e->data + event_shut_len(e) + *off))
 			goto cancel;
 		*off += len;
 	}

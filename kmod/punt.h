@@ -9,6 +9,7 @@
 
 #include <linux/list.h>
 #include <linux/types.h>
+#include "kmqtt.h"
 
 struct kmqtt_conn;
 struct kmqtt_net;
@@ -34,8 +35,10 @@ struct sk_buff;
  * @barrier: reading waits for its acknowledgement
  * @cause: of a close
  * @reason: of a close
+ * @n_shut: of a copy: connection ids before the packet in @data
+ * @shut_more: there are more
  * @slot: topic slot + 1 it occupies, 0 = none
- * @len: length of @data
+ * @len: length of the packet in @data
  * @charged: bytes charged
  * @data: the packet
  */
@@ -49,9 +52,11 @@ struct kmqtt_event {
 	u8 cause;
 	u8 reason;
 	u8 slot;
+	u8 n_shut;
+	bool shut_more;
 	u32 len;
 	u32 charged;
-	u8 data[];
+	u8 data[] __aligned(8);
 };
 
 /**
@@ -116,6 +121,26 @@ void kmqtt_events_init(struct kmqtt_conn_events *ev);
 struct kmqtt_event *kmqtt_event_alloc(struct kmqtt_conn *conn, u8 type,
 				      const u8 *head, u32 head_len,
 				      const u8 *data, u32 len, gfp_t gfp);
+/**
+ * struct kmqtt_copy - a copy for the daemon as route target
+ * @shut: connections with a shut gate that get the message themselves
+ * @n_shut: how many
+ * @shut_more: there are more
+ */
+struct kmqtt_copy {
+	u64 shut[KMQTT_SHUT_MAX];
+	u8 n_shut;
+	bool shut_more;
+};
+
+/*
+ * The same for a copy: the packet is @head and the payload @data.  Does not
+ * sleep.
+ */
+struct kmqtt_event *kmqtt_event_alloc_copy(struct kmqtt_conn *conn,
+					   const struct kmqtt_copy *copy,
+					   const u8 *head, u32 head_len,
+					   const u8 *data, u32 len);
 /* Free and uncharge an event that is on no list; %NULL is allowed. */
 void kmqtt_event_free(struct kmqtt_net *kn, struct kmqtt_event *e);
 

@@ -26,12 +26,16 @@ struct route_run {
  * @in: the frame
  * @run: encodings made so far: [0] for 3.x, [1] for 5.0
  * @msg: made when the first destination needs it
+ * @copy: of the copy for the daemon
+ * @wants_copy: a route leads to the daemon
  * @copies: the daemon got a copy
  */
 struct route_ctx {
 	const struct kmqtt_inbound *in;
 	struct route_run run[2];
 	struct kmqtt_msg *msg;
+	struct kmqtt_copy *copy;
+	bool wants_copy;
 	bool copies;
 };
 
@@ -107,6 +111,24 @@ static struct kmqtt_msg *route_msg(struct route_ctx *ctx)
 	return ctx->msg;
 }
 
+/*
+ * While a session comes back the daemon gets copies for it, until every look-up
+ * finds the routes of its new connection, the gate of which is shut till then.
+ * The copy tells which of those connections have the message already.
+ */
+static void route_note_shut(struct route_ctx *ctx, const struct kmqtt_conn *to)
+{
+	struct kmqtt_copy *copy = ctx->copy;
+
+	/* Shut from the beginning: whoever sees the route sees that, too. */
+	if (!READ_ONCE(to->tx.shut))
+		return;
+	if (copy->n_shut < ARRAY_SIZE(copy->shut))
+		copy->shut[copy->n_shut++] = to->id;
+	else
+		copy->shut_more = true;
+}
+
 /* A copy for the daemon as route target: dropped when its events are full. */
 static void route_copy(struct route_ctx *ctx)
 {
@@ -128,9 +150,8 @@ static void route_copy(struct route_ctx *ctx)
 		head = kmalloc(len, GFP_NOWAIT | __GFP_NOWARN);
 	if (head) {
 		kmqtt_publish_put(head, &out);
-		e = kmqtt_event_alloc(in->src, KMQTT_EV_COPY, head, len,
-				      in->pub->payload, in->pub->payload_len,
-				      GFP_NOWAIT);
+		e = kmqtt_event_alloc_copy(in->src, ctx->copy, head, len,
+					   in->pub->payload, in->pub->payload_len);
 	}
 	kfree(head);
 	if (!e) {
@@ -191,11 +212,12 @@ static bool route_emit(void *arg, const struct kmqtt_fib_dest *dest)
 	};
 
 	if (!dest->conn) {
-		route_copy(ctx);
+		ctx->wants_copy = true;
 		return true;
 	}
 	if (READ_ONCE(dest->conn->state) == KMQTT_STATE_CLOSED)
 		return !dest->spare;
+	route_note_shut(ctx, dest->conn);
 	if (!route_needs_msg(ctx->in, dest))
 		return route_to(ctx, dest->conn, dest->spare);
 	if (route_msg(ctx))
@@ -207,14 +229,20 @@ static bool route_emit(void *arg, const struct kmqtt_fib_dest *dest)
 
 int kmqtt_route_inbound(const struct kmqtt_inbound *in)
 {
-	struct route_ctx ctx = { .in = in };
+	struct kmqtt_copy copy;		/* too large to clear for each message */
+	struct route_ctx ctx = { .in = in, .copy = &copy };
 	struct kmqtt_net *kn = in->src->kn;
 	unsigned int i;
 	int ret;
 
+	copy.n_shut = 0;
+	copy.shut_more = false;
 	rcu_read_lock();
 	ret = kmqtt_fib_lookup(kn->fib, in->topic, in->topic_len, in->src,
 			       route_emit, &ctx);
+	/* In the section of the look-up: the completion of a change waits for it. */
+	if (ctx.wants_copy)
+		route_copy(&ctx);
 	rcu_read_unlock();
 	for (i = 0; i < ARRAY_SIZE(ctx.run); i++)
 		if (ctx.run[i].page)

@@ -573,10 +573,10 @@ static void tx_take(struct kmqtt_conn *conn)
 	spin_unlock(&tx->lock);
 	list_for_each_entry_safe(e, tmp, &list, node) {
 		if (e->kind == ENTRY_HOLD) {
-			tx->shut = true;
+			WRITE_ONCE(tx->shut, true);
 			tx_done(conn, e);
 		} else if (e->kind == ENTRY_RELEASE) {
-			tx->shut = false;
+			WRITE_ONCE(tx->shut, false);
 			list_splice_tail_init(&tx->held, &tx->out);
 			tx_done(conn, e);
 		} else if (tx->shut && e->class <= KMQTT_TX_LIVE) {

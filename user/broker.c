@@ -14,6 +14,7 @@
 #include "client.h"
 #include "clock.h"
 #include "conf.h"
+#include "copies.h"
 #include "event.h"
 #include "inflight.h"
 #include "kmqtt.h"
@@ -199,6 +200,7 @@ void broker_free(void)
 {
 	sys_stop();
 	event_stop();
+	copies_free();
 	pool_stop();
 	persist_close();
 	overdue_free();

@@ -90,6 +90,7 @@ struct conf {
 
 	bool allow_long_clientid_31;
 	bool connection_messages;
+	bool queue_qos0_messages;
 	bool retain_available;
 	bool set_tcp_nodelay;
 	bool upgrade_outgoing_qos;

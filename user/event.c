@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "client.h"
+#include "copies.h"
 #include "event.h"
 #include "handle.h"
 #include "log.h"
@@ -39,6 +40,14 @@ static void part_free(void)
 	ev.open = false;
 }
 
+static void event_shut(struct kevent *e, const struct nlattr *a)
+{
+	e->n_shut = mnl_attr_get_payload_len(a) / sizeof(e->shut[0]);
+	if (e->n_shut > KMQTT_SHUT_MAX)
+		e->n_shut = KMQTT_SHUT_MAX;
+	memcpy(e->shut, mnl_attr_get_payload(a), e->n_shut * sizeof(e->shut[0]));
+}
+
 static void event_head(struct kevent *e, const struct nlattr *const *tb)
 {
 	e->type = nl_u8(tb[KMQTT_AE_TYPE]);
@@ -51,6 +60,9 @@ static void event_head(struct kevent *e, const struct nlattr *const *tb)
 	e->token = nl_u64(tb[KMQTT_AE_TOKEN]);
 	e->error = (int)nl_u32(tb[KMQTT_AE_ERROR]);
 	e->time_ms = nl_u64(tb[KMQTT_AE_TIME]) / 1000000;
+	e->shut_more = nl_u32(tb[KMQTT_AE_FLAGS]) & KMQTT_EV_F_SHUT_MORE;
+	if (tb[KMQTT_AE_SHUT])
+		event_shut(e, tb[KMQTT_AE_SHUT]);
 	e->len = nl_u32(tb[KMQTT_AE_LENGTH]);
 	if (!tb[KMQTT_AE_LENGTH] && tb[KMQTT_AE_DATA])
 		e->len = mnl_attr_get_payload_len(tb[KMQTT_AE_DATA]);
@@ -168,6 +180,7 @@ static void event_read(evutil_socket_t fd, short what, void *arg)
 			event_pull();
 			break;
 		case NL_DUMP_END:
+			copies_drained();
 			if (!ev.again)
 				break;
 			ev.again = false;

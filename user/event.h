@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <event2/event.h>
 
+#include "kmqtt.h"
+
 /**
  * struct kevent - a whole event
  * @type: enum kmqtt_event_type
@@ -25,6 +27,9 @@
  * @token: of a completed command
  * @error: of a completed command
  * @time_ms: arrival, clock_ms()
+ * @shut: of a copy: connections with a shut gate that have the message
+ * @n_shut: how many
+ * @shut_more: there are more
  */
 struct kevent {
 	uint8_t type;
@@ -39,6 +44,9 @@ struct kevent {
 	uint64_t token;
 	int error;
 	uint64_t time_ms;
+	uint64_t shut[KMQTT_SHUT_MAX];
+	size_t n_shut;
+	bool shut_more;
 };
 
 /* Watch the socket of nl_open().  0 or -errno. */

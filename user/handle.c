@@ -3,6 +3,7 @@
  * Events to their handlers.
  */
 #include "client.h"
+#include "copies.h"
 #include "deliver.h"
 #include "handle.h"
 #include "inflight.h"
@@ -111,7 +112,7 @@ void handle_event(const struct kevent *e)
 		handle_packet(e);
 		break;
 	case KMQTT_EV_COPY:
-		/* No route leads to the daemon: of a route that is gone. */
+		handle_copy(e);
 		acknowledge(e->conn, e->number);
 		break;
 	case KMQTT_EV_CLOSE:
@@ -121,7 +122,8 @@ void handle_event(const struct kevent *e)
 		handle_writable(e);
 		break;
 	case KMQTT_EV_DONE:
-		handle_unsubscribe_done(e->token);
+		if (!copies_done(e->token))
+			handle_unsubscribe_done(e->token);
 		break;
 	}
 }

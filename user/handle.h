@@ -54,5 +54,7 @@ void handle_unsubscribe(const struct packet *p);
 /* A completed ROUTE_DEL of an UNSUBSCRIBE; its token is the connection id. */
 void handle_unsubscribe_done(uint64_t token);
 void handle_close(const struct kevent *e);
+/* A copy of a QoS 0 message; its caller acknowledges it. */
+void handle_copy(const struct kevent *e);
 
 #endif /* MQTTD_HANDLE_H */

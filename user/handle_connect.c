@@ -13,6 +13,7 @@
 #include "client.h"
 #include "conf.h"
 #include "cookie.h"
+#include "copies.h"
 #include "deliver.h"
 #include "event.h"
 #include "handle.h"
@@ -576,6 +577,7 @@ static void resume(struct client *c)
 
 	list_for_each(sub, &c->session->subs, by_session)
 		route_add(c->conn, sub, 0, NULL, NULL);
+	copies_switch(c);
 	client_gate_shut(c);
 	inflight_resume(c->session);
 	inflight_pump(c->session);

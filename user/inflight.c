@@ -223,12 +223,38 @@ void inflight_drop(struct session *s)
 	map_free(&s->by_id);
 }
 
+static void outgoing_queue(struct outgoing *out, struct list *list)
+{
+	struct session *s = out->session;
+
+	out->state = OUT_QUEUED;
+	s->n_queue++;
+	s->queue_bytes += out->msg->payload_len;
+	list_add_tail(&out->node, list);
+	outgoing_store(out);
+}
+
+/* Refused by the kernel: it waits in the queue again, in its place. */
+static void outgoing_requeue(struct outgoing *out, struct list *list)
+{
+	outgoing_settle(out);
+	list_del(&out->node);
+	out->sent = false;
+	outgoing_queue(out, list);
+}
+
 void inflight_offline(struct session *s)
 {
 	struct outgoing *out, *tmp;
+	struct list again;
 
 	walks_offline(s);
+	list_init(&again);
 	list_for_each_safe(out, tmp, &s->inflight, node) {
+		if (out->kept && !out->pending) {
+			outgoing_requeue(out, &again);
+			continue;
+		}
 		if (!out->qos) {
 			outgoing_unlink(out);
 			continue;
@@ -243,6 +269,12 @@ void inflight_offline(struct session *s)
 		out->sent = false;
 		s->n_owed++;
 		outgoing_ready(out);
+	}
+	while (!list_empty(&again)) {
+		struct list *last = again.prev;
+
+		list_del(last);
+		list_add(last, &s->queue);
 	}
 	list_for_each(out, &s->queue, node)
 		out->live = false;
@@ -382,17 +414,6 @@ static void outgoing_start(struct outgoing *out)
 	outgoing_store(out);
 }
 
-static void outgoing_queue(struct outgoing *out)
-{
-	struct session *s = out->session;
-
-	out->state = OUT_QUEUED;
-	s->n_queue++;
-	s->queue_bytes += out->msg->payload_len;
-	list_add_tail(&out->node, &s->queue);
-	outgoing_store(out);
-}
-
 static bool queue_has_room(const struct session *s)
 {
 	const struct conf *conf = conf_get();
@@ -480,12 +501,28 @@ struct outgoing *inflight_add(const struct rib_dest *d, struct message *m, uint8
 	out->retain = retain;
 	out->live = is_online(s);
 	if (!now) {
-		outgoing_queue(out);
+		outgoing_queue(out, &s->queue);
 		owe(s->client);
 		return NULL;
 	}
 	outgoing_start(out);
 	return out;
+}
+
+void inflight_keep(const struct rib_dest *d, struct message *m, bool retain)
+{
+	struct session *s = d->session;
+	struct outgoing *out;
+
+	if (!queue_makes_room(s)) {
+		outgoing_drop(s);
+		return;
+	}
+	out = outgoing_new(s, m, 0, d->subids, d->n_subids);
+	out->retain = retain;
+	out->kept = true;
+	outgoing_queue(out, &s->queue);
+	inflight_pump(s);
 }
 
 static bool refused(const struct session *s, const struct outgoing *out)
@@ -526,9 +563,11 @@ static struct outgoing *first_queued(const struct session *s, bool live)
 {
 	struct outgoing *out;
 
-	if (list_empty(&s->queue) || !window_open(s))
+	if (list_empty(&s->queue))
 		return NULL;
 	out = list_first(&s->queue, struct outgoing, node);
+	if (out->qos && !window_open(s))
+		return NULL;
 	return out->live == live ? out : NULL;
 }
 
@@ -734,7 +773,7 @@ static bool walk_owes(struct session *s)
 
 bool inflight_owes(struct session *s)
 {
-	return s->n_owed || first_queued(s, false) || walk_owes(s);
+	return s->switching || s->n_owed || first_queued(s, false) || walk_owes(s);
 }
 
 bool inflight_settled(const struct session *s)

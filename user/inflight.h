@@ -54,6 +54,7 @@ enum outgoing_state {
  * @round: grows with each connection it is to be sent on
  * @dup: was sent on an earlier connection
  * @retain: RETAIN flag
+ * @kept: QoS 0, for a client that was away: waits in the queue
  * @live: published while the client was online: waits at the gate
  * @walked: a walk met it in the retained store
  * @qos: QoS it is delivered at
@@ -79,6 +80,7 @@ struct outgoing {
 	uint64_t sent_at;
 	bool dup;
 	bool retain;
+	bool kept;
 	bool live;
 	bool walked;
 	uint8_t qos;
@@ -139,6 +141,8 @@ struct outgoing *inflight_add(const struct rib_dest *d, struct message *m, uint8
 			      bool retain);
 /* Messages that the limits dropped, of all sessions there were. */
 uint64_t inflight_dropped(void);
+/* A message at QoS 0 for a session whose client is, or was, away. */
+void inflight_keep(const struct rib_dest *d, struct message *m, bool retain);
 /*
  * Send what the window and the kernel let out; on a new connection unfinished
  * PUBLISHes and PUBRELs come first.  Of retained messages it sends a few, and

@@ -6,6 +6,7 @@
 
 #include "client.h"
 #include "conf.h"
+#include "copies.h"
 #include "deliver.h"
 #include "handle.h"
 #include "inflight.h"
@@ -61,6 +62,9 @@ static bool dest_delivery(const struct rib_dest *d, struct message *m, struct de
 			c->is_volatile = true;
 		}
 	} else if (!c || c->state != CLIENT_OPEN) {
+		/* What was published at QoS 0 comes as a copy. */
+		if (m->qos && d->session->expiry && conf_get()->queue_qos0_messages)
+			inflight_keep(d, m, retain);
 		return false;
 	}
 	v->conn = c->conn;
@@ -106,6 +110,7 @@ void publish(struct message *m, const struct session *source, const struct answe
 		if (m->retain)
 			retain(m);
 		deliver_inject(m, a, publish_matched);
+		copies_publish(m, source);
 		return;
 	}
 	publish_match(m, source, &dests);

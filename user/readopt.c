@@ -9,6 +9,7 @@
 #include "auth.h"
 #include "client.h"
 #include "cookie.h"
+#include "copies.h"
 #include "event.h"
 #include "handle.h"
 #include "inflight.h"
@@ -217,6 +218,12 @@ static void adopt_route(const struct nlmsghdr *msg, void *arg)
 
 	nl_attrs(msg, tb, KMQTT_A_MAX);
 	c = client_find(nl_u64(tb[KMQTT_A_CONN]));
+	if (!nl_u64(tb[KMQTT_A_CONN])) {
+		filter = attr_strdup(msg, KMQTT_A_FILTER);
+		copies_adopt(filter);
+		free(filter);
+		return;
+	}
 	if (!c || !c->session || !tb[KMQTT_A_FILTER])
 		return;
 	t->routes++;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "client.h"
+#include "copies.h"
 #include "inflight.h"
 #include "kmqtt.h"
 #include "mem.h"
@@ -44,6 +45,7 @@ struct share_group {
 struct subscribers {
 	struct list plain;
 	struct list groups;
+	unsigned int n_copied;	/* of those in plain */
 };
 
 /* A walk over the tree for one topic. */
@@ -51,6 +53,7 @@ struct match {
 	struct rib_dests *dests;
 	const struct session *source;
 	uint64_t mark;
+	bool copied;		/* those with copies alone */
 };
 
 static struct ttree rib;
@@ -267,6 +270,7 @@ void rib_del(struct subscription *sub)
 	if (sub->session->stored)
 		store_subscription_delete(sub->session->id, sub->share, sub->filter);
 	walk_drop(sub->walk);
+	copies_forget(sub);
 	list_del(&sub->by_session);
 	list_del(&sub->by_node);
 	if (sub->share_group)
@@ -461,10 +465,13 @@ static void match_node(struct match *m, const struct tnode *node)
 	struct subscription *sub;
 	struct share_group *g;
 
-	if (!subs)
+	if (!subs || (m->copied && !subs->n_copied))
 		return;
 	list_for_each(sub, &subs->plain, by_node)
-		match_plain(m, sub);
+		if (!m->copied || sub->copied)
+			match_plain(m, sub);
+	if (m->copied)
+		return;
 	list_for_each(g, &subs->groups, node)
 		match_group(m, g);
 }
@@ -512,18 +519,58 @@ static void dest_split(struct rib_dests *dests, size_t i)
 	}
 }
 
-void rib_match(const char *topic, size_t len, const struct session *source,
-	       struct rib_dests *dests)
+static void match_all(struct match *m, const char *topic, size_t len)
 {
-	struct match m = { .dests = dests, .source = source, .mark = ++rib_mark };
 	const __u8 *p = (const __u8 *)topic;
+	struct rib_dests *dests = m->dests;
 	size_t i, n;
 
-	match_walk(&m, &rib.root, p, p + len, len == 0 || topic[0] != '$');
+	m->mark = ++rib_mark;
+	match_walk(m, &rib.root, p, p + len, len == 0 || topic[0] != '$');
 	for (i = 0, n = dests->n; i < n; i++) {
 		dest_finish(&dests->v[i]);
 		dest_split(dests, i);
 	}
+}
+
+void rib_match(const char *topic, size_t len, const struct session *source,
+	       struct rib_dests *dests)
+{
+	struct match m = { .dests = dests, .source = source };
+
+	match_all(&m, topic, len);
+}
+
+void rib_match_copied(const char *topic, size_t len, const struct session *source,
+		      struct rib_dests *dests)
+{
+	struct match m = { .dests = dests, .source = source, .copied = true };
+
+	match_all(&m, topic, len);
+}
+
+bool rib_copy_begin(struct subscription *sub)
+{
+	struct subscribers *subs = sub->node->data;
+
+	sub->copied = true;
+	return !subs->n_copied++;
+}
+
+bool rib_copy_end(struct subscription *sub)
+{
+	struct subscribers *subs = sub->node->data;
+
+	sub->copied = false;
+	return !--subs->n_copied;
+}
+
+bool rib_copied(const char *filter)
+{
+	const struct tnode *node = ttree_find(&rib, filter, strlen(filter));
+	const struct subscribers *subs = node ? node->data : NULL;
+
+	return subs && subs->n_copied;
 }
 
 void rib_dests_free(struct rib_dests *dests)

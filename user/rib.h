@@ -32,6 +32,7 @@ struct tnode;
  * @subid: Subscription Identifier, 0 = none
  * @flags: KMQTT_ROUTE_F_NO_LOCAL, _RETAIN_AS_PUBLISHED, _RH_MASK
  * @qos: maximum QoS
+ * @copied: its session gets copies of QoS 0 messages by a route to the daemon
  */
 struct subscription {
 	struct list by_session;
@@ -48,6 +49,7 @@ struct subscription {
 	uint32_t subid;
 	uint32_t flags;
 	uint8_t qos;
+	bool copied;
 };
 
 /**
@@ -118,6 +120,15 @@ size_t rib_count_shared(void);
  */
 void rib_match(const char *topic, size_t len, const struct session *source,
 	       struct rib_dests *dests);
+/* The same for the subscriptions with copies alone. */
+void rib_match_copied(const char *topic, size_t len, const struct session *source,
+		      struct rib_dests *dests);
+/* Set @sub->copied: is it the first of its filter? */
+bool rib_copy_begin(struct subscription *sub);
+/* Clear it: was it the last of its filter? */
+bool rib_copy_end(struct subscription *sub);
+/* Is there a subscription with copies to this filter? */
+bool rib_copied(const char *filter);
 void rib_dests_free(struct rib_dests *dests);
 
 /* Its client has come or gone: share groups prefer members that have one. */

@@ -38,8 +38,7 @@ void route_name_free(struct route_name *name)
 	free(name->filter);
 }
 
-void route_add(uint64_t conn, const struct subscription *sub, uint32_t flags,
-	       nl_done_t done, void *arg)
+static void begin_add(uint64_t conn, const struct subscription *sub, uint32_t flags)
 {
 	nl_begin(KMQTT_CMD_ROUTE_ADD);
 	nl_put_u64(KMQTT_A_CONN, conn);
@@ -50,6 +49,22 @@ void route_add(uint64_t conn, const struct subscription *sub, uint32_t flags,
 	nl_put_u8(KMQTT_A_MAX_QOS, sub->qos);
 	if (sub->subid)
 		nl_put_u32(KMQTT_A_SUBID, sub->subid);
+}
+
+void route_add(uint64_t conn, const struct subscription *sub, uint32_t flags,
+	       nl_done_t done, void *arg)
+{
+	begin_add(conn, sub, flags);
+	nl_end(done, arg);
+}
+
+void route_confirm(uint64_t conn, const struct subscription *sub, uint64_t token,
+		   nl_done_t done, void *arg)
+{
+	/* A change of the target to itself: changes of targets have completions. */
+	begin_add(conn, sub, 0);
+	nl_put_u64(KMQTT_A_OLD_CONN, conn);
+	nl_put_u64(KMQTT_A_TOKEN, token);
 	nl_end(done, arg);
 }
 

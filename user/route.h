@@ -27,6 +27,9 @@ void route_name_free(struct route_name *name);
 
 void route_add(uint64_t conn, const struct subscription *sub, uint32_t flags,
 	       nl_done_t done, void *arg);
+/* Adds nothing: EV_DONE with @token when all look-ups find what was added. */
+void route_confirm(uint64_t conn, const struct subscription *sub, uint64_t token,
+		   nl_done_t done, void *arg);
 /* @token 0: nobody waits for its completion. */
 void route_del(uint64_t conn, const struct route_name *name, uint64_t token,
 	       nl_done_t done, void *arg);

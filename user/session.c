@@ -9,6 +9,7 @@
 #include "client.h"
 #include "clock.h"
 #include "conf.h"
+#include "copies.h"
 #include "event.h"
 #include "inflight.h"
 #include "log.h"
@@ -73,6 +74,7 @@ struct session *session_new(const char *id)
 	s->id = mem_strndup(id, strlen(id));
 	mem_charge(session_cost(id));
 	list_init(&s->subs);
+	list_init(&s->switched);
 	inflight_init(s);
 	map_add(&sessions, &s->entry, map_hash(0, id, strlen(id)));
 	return s;
@@ -103,6 +105,7 @@ static void session_drop_state(struct session *s)
 		rib_del(sub);
 	if (!sessions_ending)
 		share_leave(s, true);
+	copies_break(s);
 	inflight_drop(s);
 	free(s->inbound);
 	s->inbound = NULL;
@@ -263,6 +266,8 @@ void session_offline(struct session *s, struct will *will)
 		session_free(s);
 		return;
 	}
+	copies_break(s);
+	copies_begin(s);
 	inflight_offline(s);
 	share_leave(s, false);
 	s->expires_at = s->expiry == SESSION_NEVER ? 0 : now + s->expiry * 1000ULL;
@@ -303,6 +308,7 @@ static void session_loaded(struct session *s, void *arg)
 		s->expires_at = clock_ms() + s->expiry * 1000ULL;
 		session_store(s);
 	}
+	copies_begin(s);
 	session_timer_start(s);
 }
 

@@ -58,6 +58,8 @@ struct will;
  * @packet_id: last one given
  * @pos: last place in the store given
  * @number: last number of a DELIVER given, without the bit that tells LIVE
+ * @switching: its client is back, and copies still come for it
+ * @switched: in the list of those that wait for a whole dump of events
  * @inbound: bit map of QoS 2 packet ids received and not released, or NULL
  * @n_inbound: how many
  * @dropped: messages not queued because of the limits
@@ -97,6 +99,8 @@ struct session {
 	uint16_t packet_id;
 	uint64_t pos;
 	uint64_t number;
+	bool switching;
+	struct list switched;
 	uint8_t *inbound;
 	unsigned int n_inbound;
 	uint64_t dropped;

@@ -28,6 +28,7 @@
 #define KMQTT_TLS_INFO_MAX		256
 #define KMQTT_PIECE_MAX			60000	/* one attribute's share of a packet */
 #define KMQTT_SUBIDS_MAX		64	/* subscription ids of one destination */
+#define KMQTT_SHUT_MAX			32	/* connections named by a copy */
 #define KMQTT_ACL_RULES_MAX		4096
 #define KMQTT_WILL_MAX			528384	/* more than a CONNECT can hold */
 #define KMQTT_PROPERTIES_MAX		1048576	/* of a PUBLISH of the daemon */
@@ -342,6 +343,8 @@ enum kmqtt_dest_result {
  * @KMQTT_AE_TOKEN: u64, of the completed command
  * @KMQTT_AE_ERROR: s32 as u32, 0 or -errno of the completed command
  * @KMQTT_AE_TIME: u64, arrival, nanoseconds of CLOCK_BOOTTIME
+ * @KMQTT_AE_SHUT: binary, u64 each: of a copy, the connections with a shut gate
+ *	that the same look-up gave the message to, KMQTT_SHUT_MAX at most
  */
 enum kmqtt_event_attr {
 	KMQTT_AE_UNSPEC,
@@ -358,6 +361,7 @@ enum kmqtt_event_attr {
 	KMQTT_AE_TOKEN,
 	KMQTT_AE_ERROR,
 	KMQTT_AE_TIME,
+	KMQTT_AE_SHUT,
 
 	__KMQTT_AE_MAX
 };
@@ -391,6 +395,7 @@ enum kmqtt_event_type {
 
 /* KMQTT_AE_FLAGS */
 #define KMQTT_EV_F_REPLAY	(1U << 0)	/* may have been handled before */
+#define KMQTT_EV_F_SHUT_MORE	(1U << 1)	/* copy: there are more than A_SHUT names */
 
 /**
  * enum kmqtt_close_cause - why a connection ended

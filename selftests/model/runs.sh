@@ -20,6 +20,7 @@ holds   handover  base,CLEAN        -DNM=3 -DW=2 -DMAXC=2 -DCLEAN
 holds   handover  base,CLEAN,W=1    -DNM=3 -DW=1 -DMAXC=2 -DCLEAN
 holds   room      base              -DNR=4 -DNL=6
 holds   numbers   base              -DMAXC=2
+holds   copies    base              -DN=4
 
 refuted order     EARLYPUNT         -DN=2 -DEARLYPUNT
 refuted order     NOFILTER          -DN=2 -DNOFILTER
@@ -95,4 +96,10 @@ refuted room      ONEFLAG           -DONEFLAG
 refuted room      RELALL            -DRELALL
 refuted room      NOKICK            -DNOKICK
 refuted room      CLEARSOON         -DCLEARSOON
+
+refuted copies    NOLIST            -DNOLIST
+refuted copies    SKIPALL           -DSKIPALL
+refuted copies    NOGRACE           -DNOGRACE
+refuted copies    NODRAIN           -DNODRAIN
+refuted copies    NORCU             -DNORCU
 '

@@ -365,7 +365,6 @@ static void test_only(void **state)
 		{ "check_retain_source", "false", "true" },
 		{ "message_size_limit", "0", "100" },
 		{ "protocol", "mqtt", "websockets" },
-		{ "queue_qos0_messages", "false", "true" },
 		{ "user", "root", "mosquitto" },
 	};
 	char text[64], what[64];
