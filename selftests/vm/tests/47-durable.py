@@ -2,8 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0
 # timeout: 180
 # core
-"""What was acknowledged survives kill -9 of mqttd, with the connections and without them."""
+"""What was acknowledged survives kill -9 of mqttd, with the connections and without them.
+
+KMQTT_KILLS: how often mqttd is killed in the counted load, 5 times by default.
+"""
 import json
+import os
 import threading
 import time
 
@@ -219,7 +223,7 @@ def counted(server):
     with Crowd(subs) as crowd:
         for p in pubs:
             p.start()
-        for _ in range(5):
+        for _ in range(int(os.environ.get("KMQTT_KILLS", "5"))):
             time.sleep(1)
             again(server, keep=True)
         time.sleep(1)
