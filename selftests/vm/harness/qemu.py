@@ -42,15 +42,23 @@ def disk_options(disk):
     return ["-blockdev", json.dumps(node), "-device", "virtio-blk-pci,drive=disk"]
 
 
-def command_line(kernel, initrd, console, forwards=(), mem="2G", append="", serial=None):
+# Two processors in real time.
+TIMING = ("-accel", "tcg,thread=multi,tb-size=512", "-cpu", "Nehalem,cx16=off", "-smp", "2")
+# One processor whose clock is the number of instructions.  Without erms, or rep movsb
+# counts an instruction a byte; with AES as TLS wants it.
+COUNTING = ("-accel", "tcg,thread=single,tb-size=512", "-icount", "shift=0,sleep=off",
+            "-cpu", "max,-erms,-fsrm", "-smp", "1")
+
+
+def command_line(kernel, initrd, console, forwards=(), mem="2G", append="", serial=None,
+                 counting=False):
     """The line of which each option was found to be needed under TCG."""
     net = "user,id=n0,restrict=on" + "".join(
         ",hostfwd=tcp:127.0.0.1:%d-10.0.2.15:%d" % pair for pair in forwards)
     if kernel == "kasan":
         append = "kmemleak=on " + append
-    return ["qemu-system-x86_64", "-machine", "q35", "-accel", "tcg,thread=multi,tb-size=512",
-            "-cpu", "Nehalem,cx16=off", "-smp", "2", "-m", mem, "-display", "none",
-            "-nodefaults", "-no-reboot", "-serial", "file:" + console,
+    return ["qemu-system-x86_64", "-machine", "q35", *(COUNTING if counting else TIMING),
+            "-m", mem, "-display", "none", "-nodefaults", "-no-reboot", "-serial", "file:" + console,
             "-serial", serial or "stdio",
             "-kernel", os.path.join(kernel_dir(kernel), "vmlinuz"), "-initrd", initrd,
             "-append", (APPEND + " " + append).strip(),
@@ -120,7 +128,8 @@ def pump(process, reader, deadline):
         reader.feed(data)
 
 
-def run(kernel, script, sink, timeout=300, forwards=(), mem="2G", append="", extra=(), disk=None):
+def run(kernel, script, sink, timeout=300, forwards=(), mem="2G", append="", extra=(), disk=None,
+        counting=False):
     """Boot, run a shell script, give its output to sink, power off.
 
     disk is (image, log of its writes); if sink raises PowerCut, so does this.
@@ -133,7 +142,7 @@ def run(kernel, script, sink, timeout=300, forwards=(), mem="2G", append="", ext
     with tempfile.TemporaryDirectory(dir=VM_CACHE) as work:
         initrd = os.path.join(work, "initramfs")
         image.initramfs(initrd, kernel, extra=files + list(extra))
-        line = command_line(kernel, initrd, console, forwards, mem, append)
+        line = command_line(kernel, initrd, console, forwards, mem, append, counting=counting)
         if disk:
             line += disk_options(disk)
         process = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
