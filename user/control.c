@@ -25,6 +25,7 @@
 #include "log.h"
 #include "mem.h"
 #include "message.h"
+#include "store.h"
 
 #define ASKERS_MAX	32
 #define GROUP		"mqttd"
@@ -44,7 +45,9 @@
  * @packet: the packet to be published, of which @packet_have bytes have come
  * @packet_room: bytes allocated
  * @packet_len: its length, 0 if there is none
+ * @passed: descriptor that came with the question, or -1
  * @stores: what it asks for changes the store
+ * @job: the store is being checked or copied for it
  * @waits: the answer waits for the store
  */
 struct asker {
@@ -59,7 +62,9 @@ struct asker {
 	size_t packet_have;
 	size_t packet_room;
 	size_t packet_len;
+	int passed;
 	bool stores;
+	bool job;
 	bool waits;
 };
 
@@ -237,6 +242,91 @@ static cJSON *packet_piece(struct asker *a, const char *data, size_t len)
 	return error ? refusal("internal", error) : success(cJSON_CreateObject());
 }
 
+static cJSON *check_result(const struct store_report *r)
+{
+	cJSON *result = cJSON_CreateObject();
+	size_t i;
+
+	cJSON_AddBoolToObject(result, "sound", !r->damaged);
+	if (r->damaged)
+		cJSON_AddStringToObject(result, "damage", r->text);
+	for (i = 0; i < r->n_counts; i++)
+		cJSON_AddNumberToObject(result, r->counts[i].name, (double)r->counts[i].n);
+	return result;
+}
+
+static cJSON *backup_result(const struct store_report *r)
+{
+	cJSON *result = cJSON_CreateObject();
+
+	cJSON_AddNumberToObject(result, "bytes", (double)r->bytes);
+	return result;
+}
+
+static void answer_send(struct asker *a, cJSON *answer);
+static void asker_free(struct asker *a);
+
+static void job_end(struct asker *a, const struct store_report *r, cJSON *result)
+{
+	a->job = false;
+	a->waits = false;
+	if (a->fd < 0) {
+		cJSON_Delete(result);
+		asker_free(a);
+	} else if (result) {
+		answer_send(a, success(result));
+	} else {
+		answer_send(a, refusal("internal", r->text));
+	}
+}
+
+static void checked(const struct store_report *r, void *arg)
+{
+	job_end(arg, r, r->ok || r->damaged ? check_result(r) : NULL);
+}
+
+static void copied(const struct store_report *r, void *arg)
+{
+	job_end(arg, r, r->ok ? backup_result(r) : NULL);
+}
+
+/* What store_check() and store_backup() said; NULL: there will be an answer. */
+static cJSON *job_begun(struct asker *a, int rc)
+{
+	switch (rc) {
+	case 0:
+		/* It may take long; if the asker goes it is given up. */
+		event_del(a->event);
+		event_add(a->event, NULL);
+		a->job = true;
+		a->waits = true;
+		return NULL;
+	case -ENOENT:
+		return refusal("not-found", "mqttd has no store: persistence is false");
+	case -EBUSY:
+		return refusal("internal", "a check or backup of the store is under way");
+	case -EINVAL:
+		return refusal("usage",
+			       "store backup needs a descriptor of an empty file, open for reading and writing");
+	default:
+		return refusal("internal", strerror(-rc));
+	}
+}
+
+static cJSON *do_store_check(struct asker *a, const cJSON *q)
+{
+	return job_begun(a, store_check(checked, a));
+}
+
+static cJSON *do_store_backup(struct asker *a, const cJSON *q)
+{
+	int rc = store_backup(a->passed, copied, a);
+
+	if (!rc)
+		a->passed = -1;
+	return job_begun(a, rc);
+}
+
 static const struct {
 	const char *name;
 	cJSON *(*run)(struct asker *a, const cJSON *q);
@@ -252,6 +342,8 @@ static const struct {
 	{ "retained show", do_retained_show },
 	{ "retained clear", do_page },
 	{ "publish", do_publish },
+	{ "store check", do_store_check },
+	{ "store backup", do_store_backup },
 	{ "stats", do_stats },
 	{ "reload", do_reload },
 	{ "version", do_version },
@@ -317,6 +409,9 @@ static void asker_free(struct asker *a)
 			event_free(a->event);
 		close(a->fd);
 		a->fd = -1;
+		if (a->passed >= 0)
+			close(a->passed);
+		a->passed = -1;
 	}
 	/* What it waits for has its address. */
 	if (a->waits)
@@ -395,6 +490,32 @@ static void answer_send(struct asker *a, cJSON *answer)
 		answer_go(a);
 }
 
+/* As recv(); a descriptor that comes along is kept. */
+static ssize_t question_read(struct asker *a, char *buf, size_t size)
+{
+	/* For one: those that have no room are closed. */
+	union {
+		struct cmsghdr align;
+		char buf[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec iov = { .iov_base = buf, .iov_len = size };
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+	ssize_t len = recvmsg(a->fd, &msg, MSG_TRUNC | MSG_CMSG_CLOEXEC);
+	const struct cmsghdr *c = len < 0 ? NULL : CMSG_FIRSTHDR(&msg);
+
+	if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+		return len;
+	if (a->passed >= 0)
+		close(a->passed);
+	memcpy(&a->passed, CMSG_DATA(c), sizeof(int));
+	return len;
+}
+
 static void readable(evutil_socket_t fd, short what, void *arg)
 {
 	static char question[CONTROL_QUESTION_MAX];
@@ -402,10 +523,12 @@ static void readable(evutil_socket_t fd, short what, void *arg)
 	cJSON *answer;
 	ssize_t len;
 
-	len = recv(fd, question, sizeof(question), MSG_TRUNC);
+	len = question_read(a, question, sizeof(question));
 	if (len < 0 && errno == EAGAIN && !(what & EV_TIMEOUT))
 		return;
-	if (len <= 0) {
+	if (len <= 0 || a->job) {
+		if (a->job)
+			store_cancel();
 		asker_free(a);
 		return;
 	}
@@ -438,6 +561,7 @@ static void acceptable(evutil_socket_t fd, short what, void *arg)
 	}
 	a = mem_zalloc(sizeof(*a));
 	a->fd = conn;
+	a->passed = -1;
 	a->event = event_new(base, conn, EV_READ | EV_PERSIST, readable, a);
 	list_add(&a->link, &askers);
 	n_askers++;

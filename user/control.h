@@ -7,7 +7,7 @@
  * {"ok": true, "result": ...} or {"ok": false, "code": NAME, "error": TEXT}
  * with the codes
  *   usage      the question is not understood
- *   not-found  there is no such client, session or retained message
+ *   not-found  there is no such client, session or retained message, or no store
  *   denied     the process that asks is neither root nor in group mqttd
  *   internal   the daemon could not do it
  *
@@ -22,9 +22,16 @@
  *                   is stored
  *   "retained show" "topic"; result: what belongs to the message; the JSON text
  *                   is followed by a NUL and the payload
+ *   "store check"   result: {"sound": BOOLEAN, "damage": lines of TEXT if it is
+ *                   not, else what is in the store by kind: "sessions": NUMBER ...}
+ *   "store backup"  comes with a descriptor (SCM_RIGHTS) of an empty file, open
+ *                   for reading and writing; result: {"bytes": NUMBER}; the copy is
+ *                   on the disk then
  *   "stats"         result: the daemon's own figures
  *   "reload"        read the configuration anew, as SIGHUP
  *   "version"       result: {"version": TEXT, "pid": NUMBER}
+ *
+ * A check or backup takes its time, and ends if the connection is closed.
  *
  * These answer with a page, an array of a few hundred at most; if the answer
  * has "next", the same question with that as "from" brings the next page:

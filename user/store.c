@@ -5,10 +5,12 @@
  */
 #include <endian.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <event2/event.h>
@@ -17,7 +19,7 @@
 #include "log.h"
 #include "mem.h"
 #include "message.h"
-#include "store_priv.h"
+#include "store_file.h"
 
 #define REMIND_MS	60000
 
@@ -27,6 +29,8 @@
  * @started: the thread runs
  * @settings: as given, but for the path
  * @db: belongs to the thread while it runs
+ * @job: check or backup
+ * @done: who wants to know how that went
  * @batch: gathers, its number is one above @handed
  * @handed: number of the last batch handed over
  * @committed: number of the last batch committed
@@ -46,6 +50,7 @@ static struct store {
 	struct store_db db;
 	struct store_thread thread;
 	struct store_job job;
+	store_done_t done;
 	struct store_batch batch;
 	uint64_t handed;
 	uint64_t committed;
@@ -514,7 +519,17 @@ void store_marks_clean(uint64_t instance)
 
 /* ---- care --------------------------------------------------------------- */
 
-static int start_job(const char *path, store_done_t done, void *arg)
+static void job_done(const struct store_report *r, void *arg)
+{
+	if (r->damaged) {
+		log_err("store %s: DAMAGED (%.*s); read and judged anew when mqttd starts the next time",
+			store.db.path, (int)strcspn(r->text, "\n"), r->text);
+		store_db_suspect(&store.db);
+	}
+	store.done(r, arg);
+}
+
+static int start_job(int fd, store_done_t done, void *arg)
 {
 	struct store_job *job = &store.job;
 
@@ -523,19 +538,35 @@ static int start_job(const char *path, store_done_t done, void *arg)
 	if (job->running)
 		return -EBUSY;
 	job->store = store.db.path;
-	job->path = path ? mem_strndup(path, strlen(path)) : NULL;
+	job->fd = fd;
 	job->wake_fd = store.wake_fd;
-	job->done = done;
+	job->done = job_done;
 	job->arg = arg;
+	store.done = done;
 	return store_job_start(job);
 }
 
 int store_check(store_done_t done, void *arg)
 {
-	return start_job(NULL, done, arg);
+	return start_job(-1, done, arg);
 }
 
-int store_backup(const char *path, store_done_t done, void *arg)
+/* Where to append is for us to say. */
+static bool can_copy_to(int fd)
 {
-	return access(path, F_OK) ? start_job(path, done, arg) : -EEXIST;
+	int flags = fcntl(fd, F_GETFL);
+	struct stat st;
+
+	return flags >= 0 && (flags & O_ACCMODE) == O_RDWR && !(flags & O_APPEND) &&
+	       !fstat(fd, &st) && S_ISREG(st.st_mode) && !st.st_size;
+}
+
+int store_backup(int fd, store_done_t done, void *arg)
+{
+	return can_copy_to(fd) ? start_job(fd, done, arg) : -EINVAL;
+}
+
+void store_cancel(void)
+{
+	store.job.stop = true;
 }

@@ -274,13 +274,37 @@ void store_marks_clean(uint64_t instance);
 
 /* ---- care of a store in use --------------------------------------------- */
 
-/* @text says what was found; only valid in the call. */
-typedef void (*store_done_t)(bool ok, const char *text, void *arg);
+/* Rows of a kind. */
+struct store_count {
+	const char *name;
+	uint64_t n;
+};
+
+/**
+ * struct store_report - how a check or a backup went; only valid in the call
+ * @ok: the store is sound, or the copy complete and on the disk
+ * @damaged: the store is not sound
+ * @text: if it is not @ok: what is wrong, several lines perhaps
+ * @n_counts: how many
+ * @counts: what a sound store holds
+ * @bytes: of the copy
+ */
+struct store_report {
+	bool ok;
+	bool damaged;
+	const char *text;
+	size_t n_counts;
+	const struct store_count *counts;
+	uint64_t bytes;
+};
+
+typedef void (*store_done_t)(const struct store_report *r, void *arg);
 
 /**
  * store_check - read all of the committed store and judge it
  *
- * Commits go on meanwhile.  Returns 0 and calls @done later, from the loop;
+ * Commits go on meanwhile.  One that is damaged is read and judged again when it
+ * is opened the next time.  Returns 0 and calls @done later, from the loop;
  * -EBUSY if a check or backup is under way, -ENOENT if no store is open, or
  * another -errno.
  */
@@ -288,10 +312,14 @@ int store_check(store_done_t done, void *arg);
 
 /**
  * store_backup - copy the store as it is now
- * @path: appears when the copy is complete and on the disk; must not exist
+ * @fd: an empty file, open for reading and writing; closed before @done is called
  *
- * As store_check(); -EEXIST if @path exists.
+ * As store_check(); -EINVAL if @fd is something else.  After an error @fd is
+ * still the caller's.
  */
-int store_backup(const char *path, store_done_t done, void *arg);
+int store_backup(int fd, store_done_t done, void *arg);
+
+/* End the check or backup that is under way, soon; its @done is called. */
+void store_cancel(void);
 
 #endif /* MQTTD_STORE_H */

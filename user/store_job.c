@@ -7,21 +7,26 @@
  * is committed meanwhile, so commits never wait for them.
  */
 #include <errno.h>
-#include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "array.h"
-#include "mem.h"
+#include "store_fd.h"
 #include "store_priv.h"
 
 #define BUSY_MS		5000
 #define STEP_PAGES	256
 #define PROGRESS_STEPS	10000
 
-/* Counts that a sound store has, or at 0. */
+/**
+ * struct count - what is counted
+ * @sql: by this
+ * @name: for people and programs
+ * @bad: what a sound store has none of
+ */
 struct count {
 	const char *sql;
 	const char *name;
@@ -53,7 +58,43 @@ static int on_progress(void *arg)
 	return job->stop;
 }
 
-static int read_text(sqlite3 *db, const char *sql, char *text)
+/* ---- check -------------------------------------------------------------- */
+
+/* One more line of what is wrong. */
+static void complain(struct store_job *job, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void complain(struct store_job *job, const char *fmt, ...)
+{
+	size_t len = strlen(job->text), room = sizeof(job->text) - len;
+	va_list args;
+
+	if (len && room > 1)
+		snprintf(job->text + len++, room--, "\n");
+	va_start(args, fmt);
+	vsnprintf(job->text + len, room, fmt, args);
+	va_end(args);
+}
+
+/* What SQLite finds wrong: not all of it, one fault has many consequences. */
+static int check_pages(struct store_job *job, sqlite3 *db)
+{
+	sqlite3_stmt *st;
+	int rc = sqlite3_prepare_v2(db, "PRAGMA integrity_check(10)", -1, &st, NULL);
+
+	if (rc)
+		return rc;
+	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
+		const char *line = (const char *)sqlite3_column_text(st, 0);
+
+		if (line && strcmp(line, "ok"))
+			complain(job, "%s", line);
+	}
+	sqlite3_finalize(st);
+	return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+static int count_rows(sqlite3 *db, const char *sql, uint64_t *n)
 {
 	sqlite3_stmt *st;
 	int rc = sqlite3_prepare_v2(db, sql, -1, &st, NULL);
@@ -62,155 +103,86 @@ static int read_text(sqlite3 *db, const char *sql, char *text)
 		return rc;
 	rc = sqlite3_step(st);
 	if (rc == SQLITE_ROW) {
-		const char *value = (const char *)sqlite3_column_text(st, 0);
-
-		snprintf(text, STORE_TEXT_MAX, "%s", value ? value : "");
+		*n = (uint64_t)sqlite3_column_int64(st, 0);
 		rc = SQLITE_OK;
 	}
 	sqlite3_finalize(st);
 	return rc;
 }
 
-/* ---- check -------------------------------------------------------------- */
-
 static int check_counts(struct store_job *job, sqlite3 *db)
 {
-	char text[STORE_TEXT_MAX];
-	size_t i, len = 0;
+	uint64_t n = 0;
+	size_t i;
 	int rc;
 
-	job->ok = true;
 	for (i = 0; i < ARRAY_SIZE(counts); i++) {
-		bool none;
-
-		rc = read_text(db, counts[i].sql, text);
+		rc = count_rows(db, counts[i].sql, &n);
 		if (rc)
 			return rc;
-		none = !strcmp(text, "0");
-		if (counts[i].bad && none)
-			continue;
-		if (counts[i].bad)
-			job->ok = false;
-		len += (size_t)snprintf(job->text + len, sizeof(job->text) - len, "%s%.20s %s",
-					len ? ", " : "", text, counts[i].name);
+		if (!counts[i].bad)
+			job->counts[job->n_counts++] = (struct store_count){ counts[i].name, n };
+		else if (n)
+			complain(job, "%llu %s", (unsigned long long)n, counts[i].name);
 	}
 	return SQLITE_OK;
 }
 
 static int check(struct store_job *job, sqlite3 *db)
 {
-	char text[STORE_TEXT_MAX];
-	int rc = read_text(db, "PRAGMA integrity_check(1)", text);
+	int rc = check_pages(job, db);
 
-	if (rc)
+	if (!rc && !*job->text)
+		rc = check_counts(job, db);
+	if (rc && !store_damaged(rc))
 		return rc;
-	if (strcmp(text, "ok")) {
-		snprintf(job->text, sizeof(job->text), "damaged: %.400s", text);
-		return SQLITE_OK;
-	}
-	return check_counts(job, db);
+	if (rc)
+		complain(job, "%s", sqlite3_errmsg(db));
+	job->damaged = *job->text;
+	job->ok = !job->damaged;
+	return SQLITE_OK;
 }
 
 /* ---- backup ------------------------------------------------------------- */
-
-/* 0 or -errno, with a text in the job. */
-static int failed(struct store_job *job, const char *what, int err)
-{
-	snprintf(job->text, sizeof(job->text), "%.256s: %s: %s", job->path, what,
-		 strerror(err));
-	return -err;
-}
 
 /*
  * What is copied goes to the disk as it comes: at the end it would be one large
  * flush, and commits would wait for it.
  */
-static int copy_pages(struct store_job *job, sqlite3 *from, sqlite3 *to, int fd)
+static int copy_pages(struct store_job *job, sqlite3 *from, sqlite3 *to)
 {
-	sqlite3_backup *backup = sqlite3_backup_init(to, "main", from, "main");
-	int rc = backup ? SQLITE_OK : sqlite3_errcode(to);
+	sqlite3_backup *copy = sqlite3_backup_init(to, "main", from, "main");
+	int rc = copy ? SQLITE_OK : sqlite3_errcode(to);
 
 	while (!rc && !job->stop) {
-		rc = sqlite3_backup_step(backup, STEP_PAGES);
-		if (fdatasync(fd))
+		rc = sqlite3_backup_step(copy, STEP_PAGES);
+		if (fdatasync(job->fd))
 			rc = SQLITE_IOERR_FSYNC;
 	}
-	if (rc == SQLITE_DONE)
-		snprintf(job->text, sizeof(job->text), "%d pages copied",
-			 sqlite3_backup_pagecount(backup));
-	else if (rc)
-		store_describe(to, rc, job->text);
-	else
-		snprintf(job->text, sizeof(job->text), "ended before it was complete");
-	sqlite3_backup_finish(backup);
-	return rc == SQLITE_DONE ? 0 : -EIO;
-}
-
-static int copy_into(struct store_job *job, sqlite3 *from, const char *path, int fd)
-{
-	sqlite3 *to = NULL;
-	int err, rc;
-
-	rc = sqlite3_open_v2(path, &to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
 	if (!rc)
-		rc = sqlite3_exec(to, "PRAGMA synchronous = OFF; PRAGMA journal_mode = OFF",
-				  NULL, NULL, NULL);
-	if (rc) {
-		store_describe(to, rc, job->text);
-		err = store_errno(rc);
-	} else {
-		err = copy_pages(job, from, to, fd);
-	}
-	sqlite3_close(to);
-	return err;
-}
-
-/* Under its own name only when it is complete and on the disk. */
-static int publish_copy(struct store_job *job, const char *path, int fd)
-{
-	char *slash, *folder;
-
-	if (fsync(fd))
-		return failed(job, "fsync", errno);
-	if (renameat2(AT_FDCWD, path, AT_FDCWD, job->path, RENAME_NOREPLACE))
-		return failed(job, "rename", errno);
-	folder = mem_strndup(job->path, strlen(job->path));
-	slash = strrchr(folder, '/');
-	if (slash)
-		slash[slash == folder] = '\0';
-	fd = open(slash ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	free(folder);
-	if (fd < 0 || fsync(fd)) {
-		int err = errno;
-
-		if (fd >= 0)
-			close(fd);
-		return failed(job, "fsync of its folder", err);
-	}
-	close(fd);
-	return 0;
+		rc = SQLITE_INTERRUPT;
+	sqlite3_backup_finish(copy);
+	return rc;
 }
 
 static void backup(struct store_job *job, sqlite3 *from)
 {
-	size_t size = strlen(job->path) + sizeof(".partial");
-	char *path = mem_zalloc(size);
-	int fd;
+	sqlite3 *to;
+	int rc = store_fd_open(job->fd, &to);
+	struct stat st;
 
-	snprintf(path, size, "%s.partial", job->path);
-	/* Of an earlier attempt that was cut off; there is only one at a time. */
-	unlink(path);
-	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0) {
-		failed(job, "cannot make it", errno);
-	} else {
-		job->ok = !copy_into(job, from, path, fd) && !publish_copy(job, path, fd);
-		if (!job->ok)
-			unlink(path);
-		/* Not earlier: that would take SQLite's locks away. */
-		close(fd);
-	}
-	free(path);
+	if (!rc)
+		rc = copy_pages(job, from, to);
+	if (rc != SQLITE_DONE)
+		store_describe(to, rc, job->text);
+	store_fd_close(to);
+	if (rc != SQLITE_DONE)
+		return;
+	job->ok = !fsync(job->fd) && !fstat(job->fd, &st);
+	if (job->ok)
+		job->bytes = (uint64_t)st.st_size;
+	else
+		complain(job, "%s", strerror(errno));
 }
 
 /* ---- the thread --------------------------------------------------------- */
@@ -232,14 +204,12 @@ static void *job_run(void *arg)
 	rc = sqlite3_open_v2(job->store, &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
 	if (!rc)
 		rc = hold(job, db);
-	if (!rc && job->path)
+	if (!rc && job->fd >= 0)
 		backup(job, db);
 	else if (!rc)
 		rc = check(job, db);
-	if (rc) {
-		job->ok = false;
+	if (rc)
 		store_describe(db, rc, job->text);
-	}
 	sqlite3_close(db);
 	job->finished = true;
 	store_wake(job->wake_fd);
@@ -255,24 +225,38 @@ int store_job_start(struct store_job *job)
 	job->stop = false;
 	job->finished = false;
 	job->ok = false;
+	job->damaged = false;
+	job->bytes = 0;
+	job->n_counts = 0;
 	job->text[0] = '\0';
 	err = store_thread_create(&job->thread, job_run, job);
 	job->running = !err;
-	if (err)
-		free(job->path);
 	return err;
+}
+
+static void job_end(struct store_job *job)
+{
+	const struct store_report r = {
+		.ok = job->ok,
+		.damaged = job->damaged,
+		.text = job->text,
+		.n_counts = job->n_counts,
+		.counts = job->counts,
+		.bytes = job->bytes,
+	};
+
+	pthread_join(job->thread, NULL);
+	job->running = false;
+	if (job->fd >= 0)
+		close(job->fd);
+	/* It may start the next one. */
+	job->done(&r, job->arg);
 }
 
 void store_job_reap(struct store_job *job)
 {
-	if (!job->running || !job->finished)
-		return;
-	pthread_join(job->thread, NULL);
-	job->running = false;
-	free(job->path);
-	job->path = NULL;
-	/* It may start the next one. */
-	job->done(job->ok, job->text, job->arg);
+	if (job->running && job->finished)
+		job_end(job);
 }
 
 void store_job_stop(struct store_job *job)
@@ -280,9 +264,5 @@ void store_job_stop(struct store_job *job)
 	if (!job->running)
 		return;
 	job->stop = true;
-	pthread_join(job->thread, NULL);
-	job->running = false;
-	free(job->path);
-	job->path = NULL;
-	job->done(job->ok, job->text, job->arg);
+	job_end(job);
 }

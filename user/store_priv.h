@@ -21,6 +21,8 @@
 #define STORE_APPLICATION_ID	0x6b6d7174	/* "kmqt" */
 #define STORE_VERSION		1
 #define STORE_TEXT_MAX		512
+#define STORE_REPORT_MAX	4096
+#define STORE_COUNTS_MAX	8
 
 /* ---- operations --------------------------------------------------------- */
 
@@ -258,22 +260,25 @@ void store_wake(int fd);
  * @stop: end soon
  * @finished: the thread will do nothing more than end
  * @store: path of the store
- * @path: of the copy; NULL: a check
+ * @fd: file of the copy; -1: a check
  * @wake_fd: eventfd of the loop
- * @ok: how it went, with
- * @text: in words
+ * @ok: how it went, likewise those that follow: see struct store_report
  */
 struct store_job {
 	bool running;
 	atomic_bool stop;
 	atomic_bool finished;
-	char *store;
-	char *path;
+	const char *store;
+	int fd;
 	int wake_fd;
 	store_done_t done;
 	void *arg;
 	bool ok;
-	char text[STORE_TEXT_MAX];
+	bool damaged;
+	char text[STORE_REPORT_MAX];
+	uint64_t bytes;
+	size_t n_counts;
+	struct store_count counts[STORE_COUNTS_MAX];
 	pthread_t thread;
 };
 

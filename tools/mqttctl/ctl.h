@@ -75,10 +75,13 @@ int cmd_retained_list(char **args);
 int cmd_retained_show(char **args);
 int cmd_retained_clear(char **args);
 int cmd_publish(char **args);
+int cmd_store_check(char **args);
+int cmd_store_backup(char **args);
 
 /* Options of their own. */
 int retained_option(char **argv);
 int publish_option(char **argv);
+int store_option(char **argv);
 
 /* Print "mqttctl: TEXT" to stderr and return @status. */
 int ctl_fail(int status, const char *fmt, ...)

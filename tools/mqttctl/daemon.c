@@ -23,8 +23,23 @@ int daemon_away(void)
 	return ctl_fail(CTL_MISSING, "mqttd is not running: systemctl start mqttd");
 }
 
+/**
+ * struct talk - what is said to mqttd
+ * @question: {"cmd": ...}
+ * @data: what follows it, @len bytes
+ * @fd: descriptor that goes along, or -1
+ * @patient: the answer may take any time
+ */
+struct talk {
+	cJSON *question;
+	const uint8_t *data;
+	size_t len;
+	int fd;
+	bool patient;
+};
+
 /* Returns CTL_OK and the socket, a status, or DAEMON_AWAY. */
-static int connect_daemon(int *out)
+static int connect_daemon(const struct talk *t, int *out)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 	struct timeval tv = { .tv_sec = TIMEOUT_S };
@@ -38,7 +53,8 @@ static int connect_daemon(int *out)
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return ctl_fail(CTL_ERROR, "socket: %s", strerror(errno));
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
+	if (!t->patient)
+		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
 	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun))) {
 		int error = errno;
@@ -96,6 +112,11 @@ static char *receive(int fd, size_t *size)
 		free(text);
 		return NULL;
 	}
+	if (!len) {
+		ctl_fail(CTL_ERROR, "no answer from mqttd: it has closed the connection");
+		free(text);
+		return NULL;
+	}
 	text[len] = '\0';
 	*size = len;
 	return text;
@@ -133,21 +154,41 @@ static int judge(const char *text, cJSON **result, cJSON **next)
 	return status;
 }
 
-/* Ask, send @len bytes of @data after it, hear the answer; frees @question. */
-static int converse(cJSON *question, const uint8_t *data, size_t data_len, char **answer,
-		    size_t *len)
+static int send_question(int fd, const struct talk *t, const char *text)
 {
-	char *text = cJSON_PrintUnformatted(question);
+	union {
+		struct cmsghdr head;
+		char buf[CMSG_SPACE(sizeof(int))];
+	} control = { };
+	struct iovec iov = { .iov_base = (void *)text, .iov_len = strlen(text) };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (t->fd >= 0) {
+		control.head.cmsg_level = SOL_SOCKET;
+		control.head.cmsg_type = SCM_RIGHTS;
+		control.head.cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(&control.head), &t->fd, sizeof(int));
+		msg.msg_control = &control;
+		msg.msg_controllen = sizeof(control);
+	}
+	if (sendmsg(fd, &msg, MSG_NOSIGNAL) < 0)
+		return -1;
+	return send_pieces(fd, t->data, t->len);
+}
+
+/* Ask and hear the answer; frees the question. */
+static int converse(const struct talk *t, char **answer, size_t *len)
+{
+	char *text = cJSON_PrintUnformatted(t->question);
 	int fd = -1, status;
 
-	cJSON_Delete(question);
-	status = connect_daemon(&fd);
+	cJSON_Delete(t->question);
+	status = connect_daemon(t, &fd);
 	if (status) {
 		free(text);
 		return status;
 	}
-	if (!text || send(fd, text, strlen(text), MSG_NOSIGNAL) < 0 ||
-	    send_pieces(fd, data, data_len)) {
+	if (!text || send_question(fd, t, text)) {
 		status = ctl_fail(CTL_ERROR, "cannot ask mqttd: %s", strerror(errno));
 	} else {
 		*answer = receive(fd, len);
@@ -158,16 +199,30 @@ static int converse(cJSON *question, const uint8_t *data, size_t data_len, char 
 	return status;
 }
 
-int daemon_ask_page(cJSON *question, cJSON **result, cJSON **next)
+static int ask(const struct talk *t, cJSON **result, cJSON **next)
 {
 	char *text = NULL;
 	size_t len;
-	int status = converse(question, NULL, 0, &text, &len);
+	int status = converse(t, &text, &len);
 
 	if (!status)
 		status = judge(text, result, next);
 	free(text);
 	return status;
+}
+
+int daemon_ask_page(cJSON *question, cJSON **result, cJSON **next)
+{
+	const struct talk t = { .question = question, .fd = -1 };
+
+	return ask(&t, result, next);
+}
+
+int daemon_ask_patiently(cJSON *question, int fd, cJSON **result)
+{
+	const struct talk t = { .question = question, .fd = fd, .patient = true };
+
+	return ask(&t, result, NULL);
 }
 
 int daemon_ask(cJSON *question, cJSON **result)
@@ -177,9 +232,10 @@ int daemon_ask(cJSON *question, cJSON **result)
 
 int daemon_ask_payload(cJSON *question, cJSON **result, uint8_t **payload, size_t *len)
 {
+	const struct talk t = { .question = question, .fd = -1 };
 	char *text = NULL;
 	size_t size, head;
-	int status = converse(question, NULL, 0, &text, &size);
+	int status = converse(&t, &text, &size);
 
 	if (!status)
 		status = judge(text, result, NULL);
@@ -196,16 +252,14 @@ int daemon_ask_payload(cJSON *question, cJSON **result, uint8_t **payload, size_
 
 int daemon_publish(const uint8_t *packet, size_t len)
 {
-	cJSON *question = cJSON_CreateObject();
-	char *text = NULL;
-	size_t size;
-	int status;
+	const struct talk t = {
+		.question = cJSON_CreateObject(),
+		.data = packet,
+		.len = len,
+		.fd = -1,
+	};
 
-	cJSON_AddStringToObject(question, "cmd", "publish");
-	cJSON_AddNumberToObject(question, "bytes", (double)len);
-	status = converse(question, packet, len, &text, &size);
-	if (!status)
-		status = judge(text, NULL, NULL);
-	free(text);
-	return status;
+	cJSON_AddStringToObject(t.question, "cmd", "publish");
+	cJSON_AddNumberToObject(t.question, "bytes", (double)len);
+	return ask(&t, NULL, NULL);
 }

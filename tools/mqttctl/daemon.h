@@ -29,6 +29,9 @@ int daemon_ask_page(cJSON *question, cJSON **result, cJSON **next);
 /* The same with a payload that follows; free it. */
 int daemon_ask_payload(cJSON *question, cJSON **result, uint8_t **payload, size_t *len);
 
+/* As daemon_ask(), however long it takes; @fd goes along if it is not -1. */
+int daemon_ask_patiently(cJSON *question, int fd, cJSON **result);
+
 /* Give it a PUBLISH packet of 5.0 to publish. */
 int daemon_publish(const uint8_t *packet, size_t len);
 

@@ -71,6 +71,16 @@ static const struct ctl_command commands[] = {
 	  "                         message-expiry-interval, payload-format-indicator,\n"
 	  "                         response-topic or user-property (two values)\n",
 	  cmd_publish, publish_option },
+	{ "store check", "", 0, 0, "read all of mqttd's store and judge it",
+	  "Clients are served meanwhile. Prints what is in the store; one that is\n"
+	  "damaged is exit status 1.\n",
+	  cmd_store_check, NULL },
+	{ "store backup", "FILE", 1, 1, "copy mqttd's store",
+	  "Clients are served meanwhile. FILE appears when the copy is complete and on\n"
+	  "the disk; it can take the place of the store while mqttd is stopped.\n"
+	  "\n"
+	  "      --force  replace FILE if it exists\n",
+	  cmd_store_backup, store_option },
 	{ "stats", "", 0, 0, "print the counters of the module", NULL,
 	  cmd_stats, NULL },
 	{ "monitor", "", 0, 0, "print connections as they come and go",
@@ -98,7 +108,7 @@ static void print_help(void)
 	       "  -h, --help         print this, or the help of a command, and exit\n"
 	       "\n"
 	       "Exit status: 0 done, 1 error, 2 command line, 3 module, daemon or\n"
-	       "permission missing, 4 no such client, session, message or parameter.\n",
+	       "permission missing, 4 no such client, session, message, parameter or store.\n",
 	       MQTTD_CONTROL);
 }
 
