@@ -245,6 +245,14 @@ static uint32_t *get_subids(sqlite3_stmt *st, int col, unsigned int *n)
 	return subids;
 }
 
+/* Which states and packet ids messages at @qos have. */
+static bool outgoing_fits(uint64_t state, uint64_t qos, uint64_t packet_id)
+{
+	if (!qos || (state == OUT_RELEASED && qos != 2))
+		return false;
+	return state == OUT_QUEUED || packet_id;
+}
+
 static void give_outgoing(struct load *l, void *session, sqlite3_stmt *st)
 {
 	struct store_outgoing out = { 0 };
@@ -255,7 +263,8 @@ static void give_outgoing(struct load *l, void *session, sqlite3_stmt *st)
 	out.number = (uint64_t)sqlite3_column_int64(st, 2);
 	out.msg = find_body(l, sqlite3_column_int64(st, 3));
 	if (!out.msg || !get_number(st, 4, OUT_RELEASED, &state) ||
-	    !get_number(st, 5, 2, &qos) || !get_number(st, 6, UINT16_MAX, &packet_id)) {
+	    !get_number(st, 5, 2, &qos) || !get_number(st, 6, UINT16_MAX, &packet_id) ||
+	    !outgoing_fits(state, qos, packet_id)) {
 		bad_row(l, "outgoing");
 		return;
 	}

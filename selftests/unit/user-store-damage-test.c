@@ -344,12 +344,26 @@ static void test_locked_by_other(void **state)
 	open_store();
 }
 
+/* To the second session, with what its message has: @state, @qos and @packet_id. */
+static void craft_outgoing(int pos, const char *values)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text), "INSERT INTO outgoing SELECT 2, %d, 3, message, %s,\n"
+		 "0, NULL FROM outgoing WHERE session = 2 AND pos = 1", pos, values);
+	sql(text);
+}
+
 /* Sound as a database, but with rows that no mqttd writes. */
 static void test_crafted(void **state)
 {
 	make_store(2);
 	sql("UPDATE subscription SET qos = 77 WHERE session = 1");
 	sql("UPDATE outgoing SET message = 4711 WHERE session = 1");
+	craft_outgoing(50, "1, 0, 5");
+	craft_outgoing(51, "0, 0, 0");
+	craft_outgoing(52, "1, 1, 0");
+	craft_outgoing(53, "2, 1, 5");
 	sql("INSERT INTO inbound VALUES (1, 0)");
 	sql("INSERT INTO inbound VALUES (1, 65536)");
 	sql("INSERT INTO inbound VALUES (-5, 1)");
@@ -360,7 +374,7 @@ static void test_crafted(void **state)
 	       "session client/1 v5 expiry 60 number 7 id 9\n"
 	       "  sub - client/1 q0 f0 i0\n"
 	       "  out 1 n0 s0 q1 i0 client/1=some payload/q1/p4\n");
-	assert_true(logged("7 rows that no mqttd can have written"));
+	assert_true(logged("11 rows that no mqttd can have written"));
 	assert_int_equal(sql("SELECT count(*) FROM inbound"), 4);
 }
 
