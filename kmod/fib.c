@@ -173,7 +173,7 @@ static void group_add(struct kmqtt_fib *fib, struct kmqtt_fib_route *route)
 
 	route->slot = members->n;
 	rcu_assign_pointer(members->route[route->slot], route);
-	/* Release pairs with group_pick(): the member before the number. */
+	/* Release pairs with group_emit(): the member before the number. */
 	smp_store_release(&members->n, members->n + 1);
 }
 

@@ -172,6 +172,8 @@ static void conn_ack(struct kmqtt_conn *conn, struct genl_info *info)
 		clear_bit(KMQTT_CB_AUTH, &conn->bits);
 	if (flags & KMQTT_ACK_F_AUTH)
 		set_bit(KMQTT_CB_AUTH, &conn->bits);
+	if (flags & KMQTT_ACK_F_REOPEN)
+		kmqtt_tx_reopen(conn);
 	if (info->attrs[KMQTT_A_ACK_EVENT] &&
 	    kmqtt_event_ack(conn, nla_get_u64(info->attrs[KMQTT_A_ACK_EVENT])))
 		kmqtt_conn_forget(conn);
@@ -1064,6 +1066,30 @@ static unsigned int deliver_all(struct kmqtt_net *kn, struct genl_info *info,
 }
 
 /*
+ * There was no memory for the message or for what goes with it: to each
+ * destination that is as if its list had been full.
+ */
+static void deliver_refuse(struct kmqtt_net *kn, struct genl_info *info)
+{
+	struct kmqtt_conn *conn;
+	struct nlattr *attr;
+	struct dest *d;
+	int rem;
+
+	d = kmalloc(sizeof(*d), GFP_KERNEL | __GFP_NOFAIL);
+	nlmsg_for_each_attr(attr, info->nlhdr, GENL_HDRLEN, rem) {
+		if (nla_type(attr) != KMQTT_A_DEST || dest_parse(attr, d, NULL))
+			continue;
+		conn = kmqtt_conn_find(kn, d->conn);
+		if (!conn)
+			continue;
+		kmqtt_tx_refuse(conn, d->opts.class);
+		kmqtt_conn_put(conn);
+	}
+	kfree(d);
+}
+
+/*
  * The acknowledgement and answer that travel with a message: made before it
  * takes effect, since they must not fail after it.
  */
@@ -1186,6 +1212,8 @@ static int message_command(struct genl_info *info,
 	} else {
 		msg = message_build(kn, info);
 		err = IS_ERR(msg) ? PTR_ERR(msg) : run(kn, info, msg);
+		if (err == -ENOMEM && run == deliver_run)
+			deliver_refuse(kn, info);
 		if (!IS_ERR(msg))
 			kmqtt_msg_put(msg);
 		/* The pieces of a message that was refused are not the next one's. */
@@ -1362,7 +1390,8 @@ static const struct nla_policy kmqtt_policy[KMQTT_A_MAX + 1] = {
 	[KMQTT_A_ACK_FLAGS] = NLA_POLICY_MASK(NLA_U32, KMQTT_ACK_F_SETTLED |
 					      KMQTT_ACK_F_VOLATILE |
 					      KMQTT_ACK_F_AUTH |
-					      KMQTT_ACK_F_AUTH_END),
+					      KMQTT_ACK_F_AUTH_END |
+					      KMQTT_ACK_F_REOPEN),
 	[KMQTT_A_ANSWER] = NLA_POLICY_FULL_RANGE(NLA_BINARY, &answer_range),
 	[KMQTT_A_FILTER] = BIN(KMQTT_TOPIC_MAX - 4),
 	[KMQTT_A_ROUTE_FLAGS] = NLA_POLICY_MASK(NLA_U32, KMQTT_ROUTE_F_NO_LOCAL |

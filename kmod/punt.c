@@ -9,7 +9,6 @@
 #include "netlink.h"
 #include "netns.h"
 #include "punt.h"
-#include "tx.h"
 
 /* An event below this much tail room waits for the next skb. */
 #define EVENT_MIN_PIECE		512
@@ -432,7 +431,6 @@ static int events_put_conn(struct sk_buff *skb, struct kmqtt_conn *conn)
 		err = event_put_writable(skb, conn);
 		if (err)
 			return err;
-		kmqtt_tx_reopen(conn);
 		ev->writable = false;
 	}
 	return 0;

@@ -354,10 +354,17 @@ static void tx_refuse(struct kmqtt_conn *conn, u8 class)
 	WRITE_ONCE(conn->tx.full, conn->tx.full | BIT(class));
 }
 
+void kmqtt_tx_refuse(struct kmqtt_conn *conn, u8 class)
+{
+	spin_lock(&conn->tx.lock);
+	tx_refuse(conn, class);
+	spin_unlock(&conn->tx.lock);
+}
+
 /*
  * Room for a delivered message of @cost.  Once one was refused, the smaller
- * ones behind it are too until the daemon has been told of room: none
- * overtakes.  LIVE ones that wait at the gate take no room of those that pass
+ * ones behind it are too until the daemon sends it again: none overtakes.
+ * LIVE ones that wait at the gate take no room of those that pass
  * it, without which the gate would not open.  Under tx->lock.
  */
 static bool tx_deliver_room(struct kmqtt_conn *conn, u8 class, u32 cost)

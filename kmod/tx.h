@@ -105,11 +105,21 @@ void kmqtt_tx_commit(struct kmqtt_conn *conn, struct kmqtt_entry *e);
 void kmqtt_tx_cancel(struct kmqtt_conn *conn, struct kmqtt_entry *e);
 
 /**
- * kmqtt_tx_reopen() - the daemon is told of room for deliveries
+ * kmqtt_tx_refuse() - a delivery came to nothing for lack of memory
+ * @conn: the connection
+ * @class: of the delivery
+ *
+ * None behind it is accepted before kmqtt_tx_reopen().
+ */
+void kmqtt_tx_refuse(struct kmqtt_conn *conn, u8 class);
+
+/**
+ * kmqtt_tx_reopen() - the daemon knows of room for deliveries
  * @conn: the connection
  *
- * Only now are they accepted again: those that the daemon sent before it knew
- * of the refusal must not overtake the refused one.  Under kn->ev_lock.
+ * Only now are they accepted again: those that the daemon made before it knew
+ * of the refusal, however late they come, must not overtake the refused one,
+ * which is to come next.
  */
 void kmqtt_tx_reopen(struct kmqtt_conn *conn);
 

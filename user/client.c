@@ -9,6 +9,7 @@
 #include "auth.h"
 #include "client.h"
 #include "conf.h"
+#include "deliver.h"
 #include "event.h"
 #include "handle.h"
 #include "inflight.h"
@@ -218,15 +219,22 @@ void client_wake(const char *id)
 	free(copy);
 }
 
+void client_reopen(struct client *c)
+{
+	c->full = false;
+	c->live_full = false;
+	if (!c->session)
+		return;
+	deliver_reopen(c->conn);
+	inflight_pump(c->session);
+}
+
 static void retry_one(struct client *c, void *arg)
 {
 	if (!c->retry)
 		return;
 	c->retry = false;
-	c->full = false;
-	c->live_full = false;
-	if (c->session)
-		inflight_pump(c->session);
+	client_reopen(c);
 }
 
 static void retry_all(evutil_socket_t fd, short what, void *arg)

@@ -190,6 +190,8 @@ bool client_must_wait(const struct client *c, const char *id);
 /* Handle the CONNECTs again that wait for @id. */
 void client_wake(const char *id);
 
+/* The kernel has room for what it refused. */
+void client_reopen(struct client *c);
 /* The kernel had no memory for a delivery and will not say when it has. */
 void client_retry(struct client *c);
 

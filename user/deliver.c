@@ -229,6 +229,17 @@ void deliver_volatile(uint64_t conn)
 	nl_end(NULL, NULL);
 }
 
+void deliver_reopen(uint64_t conn)
+{
+	struct answer a = { .conn = conn, .flags = KMQTT_ACK_F_REOPEN };
+
+	nl_urgent(true);
+	nl_begin(KMQTT_CMD_DELIVER);
+	put_answer(&a);
+	nl_end(NULL, NULL);
+	nl_urgent(false);
+}
+
 static struct pending *put_dests(const struct delivery *v, size_t n,
 				 const struct answer *a)
 {
@@ -282,7 +293,11 @@ void deliver_outgoing(struct outgoing *out)
 		d.flags |= KMQTT_DEST_F_VOLATILE;
 		out->session->client->is_volatile = true;
 	}
+	/* What was made meanwhile and waits for the store must not overtake it. */
+	nl_urgent(out->refused);
 	deliver_publish(out->msg, &d, 1, NULL);
+	nl_urgent(false);
+	out->refused = false;
 }
 
 static void inject_done(void *arg, int error, const struct nlmsghdr *reply,

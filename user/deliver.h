@@ -55,6 +55,8 @@ typedef void (*inject_refused_t)(struct message *m, const struct answer *a);
 void deliver_answer(const struct answer *a);
 /* Tell the kernel that @conn owes what would be lost with us. */
 void deliver_volatile(uint64_t conn);
+/* What @conn was refused comes next. */
+void deliver_reopen(uint64_t conn);
 /*
  * A message for @n destinations, and the answer @a (may be NULL) with it.
  * Without destinations the answer goes alone.

@@ -6,7 +6,6 @@
 #include "copies.h"
 #include "deliver.h"
 #include "handle.h"
-#include "inflight.h"
 #include "kmqtt.h"
 #include "log.h"
 #include "nl.h"
@@ -97,12 +96,8 @@ static void handle_writable(const struct kevent *e)
 {
 	struct client *c = client_find(e->conn);
 
-	if (!c)
-		return;
-	c->full = false;
-	c->live_full = false;
-	if (c->session)
-		inflight_pump(c->session);
+	if (c)
+		client_reopen(c);
 }
 
 void handle_event(const struct kevent *e)

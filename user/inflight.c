@@ -265,6 +265,7 @@ void inflight_offline(struct session *s)
 		/* A result that is still to come is that of the old connection. */
 		out->round++;
 		out->pending = false;
+		out->refused = false;
 		out->live = false;
 		out->sent = false;
 		s->n_owed++;
@@ -852,8 +853,10 @@ void outgoing_result(struct outgoing *out, uint32_t round, uint8_t result)
 			s->client->live_full = true;
 		else if (s->client)
 			s->client->full = true;
-		if (!out->sent)
-			outgoing_ready(out);
+		if (out->sent)
+			break;
+		out->refused = true;
+		outgoing_ready(out);
 		break;
 	case KMQTT_DEST_TOO_LARGE:
 	case KMQTT_DEST_DENIED:

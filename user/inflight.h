@@ -49,6 +49,7 @@ enum outgoing_state {
  * @state: how far it is
  * @sent: the kernel took it
  * @pending: in a delivery whose result is to come, or about to be
+ * @refused: the kernel had no room for it, and takes none before it
  * @since: since when its next acknowledgement is awaited, clock_ms()
  * @sent_at: when it, or its PUBREL, was sent last
  * @round: grows with each connection it is to be sent on
@@ -75,6 +76,7 @@ struct outgoing {
 	enum outgoing_state state;
 	bool sent;
 	bool pending;
+	bool refused;
 	uint32_t round;
 	uint64_t since;
 	uint64_t sent_at;

@@ -314,7 +314,8 @@ enum kmqtt_dest_attr {
  * @KMQTT_DEST_ACCEPTED: queued for transmission
  * @KMQTT_DEST_GONE: no such connection, or it is closing
  * @KMQTT_DEST_TOO_LARGE: exceeds the client's Maximum Packet Size
- * @KMQTT_DEST_FULL: A_DELIVER_BYTES reached; EV_WRITABLE follows
+ * @KMQTT_DEST_FULL: A_DELIVER_BYTES reached, or one before it was refused;
+ *	EV_WRITABLE follows
  * @KMQTT_DEST_DENIED: the read ACL forbids it
  */
 enum kmqtt_dest_result {
@@ -375,7 +376,8 @@ enum kmqtt_event_attr {
  * @KMQTT_EV_COPY: a message for the daemon as route target; numbered
  * @KMQTT_EV_CLOSE: the connection ended; its last event; numbered.  A_DATA
  *	holds the client's DISCONNECT packet if it sent one.
- * @KMQTT_EV_WRITABLE: a destination that was full takes messages again
+ * @KMQTT_EV_WRITABLE: a destination that was full has room again, and takes
+ *	messages after ACK_F_REOPEN
  * @KMQTT_EV_DONE: a command with A_TOKEN completed
  * @KMQTT_EV_MON_ATTACH: monitor group: connection attached
  * @KMQTT_EV_MON_ACCEPT: monitor group: CONNECT accepted
@@ -479,6 +481,7 @@ enum kmqtt_conn_state {
 #define KMQTT_ACK_F_VOLATILE	(1U << 1)	/* owes what no store holds: set it */
 #define KMQTT_ACK_F_AUTH	(1U << 2)	/* an AUTH exchange goes on: set CONN_F_AUTH */
 #define KMQTT_ACK_F_AUTH_END	(1U << 3)	/* it is over: clear it */
+#define KMQTT_ACK_F_REOPEN	(1U << 4)	/* what was refused comes next: take deliveries */
 
 /* KMQTT_A_ROUTE_FLAGS */
 #define KMQTT_ROUTE_F_NO_LOCAL		(1U << 0)

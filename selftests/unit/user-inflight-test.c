@@ -48,6 +48,10 @@ void deliver_volatile(uint64_t conn)
 {
 }
 
+void deliver_reopen(uint64_t conn)
+{
+}
+
 void deliver_publish(const struct message *m, const struct delivery *v, size_t n,
 		     const struct answer *a)
 {

@@ -67,6 +67,10 @@ void deliver_volatile(uint64_t conn)
 {
 }
 
+void deliver_reopen(uint64_t conn)
+{
+}
+
 void deliver_inject(struct message *m, const struct answer *a, inject_refused_t refused)
 {
 }
