@@ -19,6 +19,7 @@
 #include "session.h"
 
 #define DESTS_PER_COMMAND	4096U	/* the results of all fit one datagram */
+#define EXPIRY_MAX_MS		(UINT32_MAX * 1000ULL)	/* of a Message Expiry Interval */
 
 /**
  * struct pending - a command whose result is to come
@@ -108,17 +109,21 @@ static void begin_with_payload(uint8_t cmd, const struct message *m)
 	}
 }
 
+/* A stored one may have more left than there is: its time can only be too long. */
+static uint64_t expiry_left(const struct message *m)
+{
+	uint64_t now = clock_ms(), left = m->expires > now ? m->expires - now : 0;
+
+	return left < EXPIRY_MAX_MS ? left : EXPIRY_MAX_MS;
+}
+
 static void put_message(const struct message *m)
 {
-	uint64_t now;
-
 	nl_put(KMQTT_A_TOPIC, m->topic, m->topic_len);
 	if (m->props_len)
 		nl_put(KMQTT_A_PROPERTIES, m->props, m->props_len);
-	if (!m->expires)
-		return;
-	now = clock_ms();
-	nl_put_u64(KMQTT_A_EXPIRY, m->expires > now ? m->expires - now : 0);
+	if (m->expires)
+		nl_put_u64(KMQTT_A_EXPIRY, expiry_left(m));
 }
 
 static void put_dest(const struct delivery *d)

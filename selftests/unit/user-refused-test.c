@@ -22,6 +22,7 @@
 #define CONN	1
 #define FAMILY	99
 #define REPLIES	64
+#define EXPIRY_MAX	4294967295000ULL	/* of A_EXPIRY */
 
 /* Replies to come, one in a datagram. */
 static struct {
@@ -116,6 +117,8 @@ static int command(const struct nlmsghdr *h)
 		kernel.closed = false;
 	if (!tb[KMQTT_A_DEST])
 		return 0;
+	if (nl_u64(tb[KMQTT_A_EXPIRY]) > EXPIRY_MAX)
+		return -ERANGE;
 	nl_nested(tb[KMQTT_A_DEST], dest, KMQTT_AD_MAX);
 	return deliver(h, nl_u64(dest[KMQTT_AD_NUMBER]),
 		       *(const char *)mnl_attr_get_payload(tb[KMQTT_A_PAYLOAD]));
@@ -164,13 +167,14 @@ ssize_t recv(int fd, void *buf, size_t len, int flags)
 
 static struct session *session;
 
-static void publish(const char *payload)
+static void publish_until(const char *payload, uint64_t expires)
 {
 	struct message_parts parts = {
 		.topic = (const uint8_t *)"t",
 		.topic_len = 1,
 		.payload = (const uint8_t *)payload,
 		.payload_len = (uint32_t)strlen(payload),
+		.expires = expires,
 		.qos = 1,
 	};
 	struct message *m = message_new(&parts);
@@ -180,6 +184,11 @@ static void publish(const char *payload)
 	if (ready)
 		deliver_outgoing(ready);
 	message_put(m);
+}
+
+static void publish(const char *payload)
+{
+	publish_until(payload, 0);
 }
 
 /* There is room in the kernel for @n more, and the daemon hears of it. */
@@ -308,6 +317,20 @@ static void test_no_memory(void **state)
 	got("ab");
 }
 
+/*
+ * The store's time may have stood still while the machine was off, so that more
+ * is left of a message's than it can have had.
+ */
+static void test_expiry(void **state)
+{
+	kernel.room = 10;
+	publish_until("a", clock_ms() + EXPIRY_MAX + 60000);
+	settle();
+	nl_committed(committed);
+	nl_flush();
+	got("a");
+}
+
 static int run_all(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -315,6 +338,7 @@ static int run_all(void)
 		cmocka_unit_test_setup_teardown(test_before_news, begin, end),
 		cmocka_unit_test_setup_teardown(test_again, begin, end),
 		cmocka_unit_test_setup_teardown(test_no_memory, begin, end),
+		cmocka_unit_test_setup_teardown(test_expiry, begin, end),
 	};
 
 	return RUN(tests);
