@@ -294,6 +294,8 @@ static const char *state_text(const struct client *c)
 		return "connecting";
 	case CLIENT_WAITING:
 		return "waiting";
+	case CLIENT_AUTH:
+		return "authenticating";
 	case CLIENT_OPEN:
 		return "connected";
 	default:
