@@ -313,6 +313,9 @@ static void parse_expiration(struct conf_parser *p,
 #define LOG(n, field, t, ...) \
 	{ .name = #n, .type = t, .scope = CONF_GLOBAL, \
 	  .offset = offsetof(struct conf, log.field), __VA_ARGS__ }
+#define ALIAS(n, field, t) \
+	{ .name = #n, .type = t, .scope = CONF_GLOBAL, \
+	  .offset = offsetof(struct conf, field) }
 #define PARSE(n, s, f) \
 	{ .name = #n, .type = CONF_PARSE, .scope = s, .parse = f }
 #define ONLY(n, s, v, w) \
@@ -379,6 +382,7 @@ const struct conf_option conf_options[] = {
 	GLOBAL(control_socket, CONF_STRING),
 	PARSE(include_dir, CONF_GLOBAL, parse_include_dir),
 	GLOBAL(persistence, CONF_BOOL),
+	ALIAS(retained_persistence, persistence, CONF_BOOL),
 	GLOBAL(persistence_file, CONF_STRING),
 	GLOBAL(persistence_location, CONF_STRING),
 	PARSE(persistence_sync, CONF_GLOBAL, parse_sync),

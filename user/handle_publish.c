@@ -130,8 +130,11 @@ static void publish_acked(const struct packet *p, const struct kmqtt_publish *pu
 		p->c->unreleased++;
 	}
 	publish_match(m, s, &dests);
-	/* PUBREC may say so too (3.5.2.1); as Mosquitto's, ours does not. */
-	if (pub->qos == 1 && !dests.n)
+	/*
+	 * PUBREC may say so too (3.5.2.1); as Mosquitto's, ours does not.  Who has
+	 * subscribed with No Local has subscribed.
+	 */
+	if (pub->qos == 1 && !dests.n && !dests.no_local)
 		reason = KMQTT_RC_NO_MATCHING_SUBSCRIBERS;
 	if (pub->qos == 2 && !a.marked) {
 		session_inbound_add(s, pub->packet_id);

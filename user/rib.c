@@ -349,8 +349,10 @@ static void match_plain(struct match *m, const struct subscription *sub)
 {
 	struct session *s = sub->session;
 
-	if (s == m->source && sub->flags & KMQTT_ROUTE_F_NO_LOCAL)
+	if (s == m->source && sub->flags & KMQTT_ROUTE_F_NO_LOCAL) {
+		m->dests->no_local = true;
 		return;
+	}
 	if (s->match_mark != m->mark) {
 		s->match_mark = m->mark;
 		s->match_index = m->dests->n;

@@ -74,10 +74,20 @@ struct rib_dest {
 	uint32_t *memory;
 };
 
-/* All zero is empty; reusable, freed by rib_dests_free(). */
+/**
+ * struct rib_dests - who gets a message
+ *
+ * All zero is empty; reusable, freed by rib_dests_free().
+ *
+ * @v: they
+ * @n: how many
+ * @room: for how many there is room
+ * @no_local: a subscription matched that does not want what its own client publishes
+ */
 struct rib_dests {
 	struct rib_dest *v;
 	size_t n, room;
+	bool no_local;
 };
 
 void rib_init(void);

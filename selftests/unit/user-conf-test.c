@@ -352,6 +352,10 @@ static void test_persistence(void **state)
 	conf = good("persistence_sync off\n");
 	assert_int_equal(conf->persistence_sync, STORE_SYNC_OFF);
 	conf_free(conf);
+	/* Its old name. */
+	conf = good("retained_persistence false\n");
+	assert_false(conf->persistence);
+	conf_free(conf);
 	bad("persistence_sync sometimes\n", 1, "\"always\", \"interval\" or \"off\", not");
 	bad("persistence_sync_interval 0\n", 1, "persistence_sync_interval");
 }

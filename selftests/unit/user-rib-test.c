@@ -131,7 +131,15 @@ static void test_merge(void **state)
 
 static void test_no_local(void **state)
 {
+	struct rib_dests d = { 0 };
+
 	sub(a, NULL, "n", 1, KMQTT_ROUTE_F_NO_LOCAL, 0);
+	rib_match("n", 1, a, &d);
+	assert_int_equal(d.n, 0);
+	assert_true(d.no_local);
+	rib_dests_free(&d);
+	rib_match("m", 1, a, &d);
+	assert_false(d.no_local);
 	sub(b, NULL, "n", 1, KMQTT_ROUTE_F_NO_LOCAL, 0);
 	assert_string_equal(match("n", a), "b");
 	assert_string_equal(match("n", NULL), "ab");

@@ -97,6 +97,11 @@ def no_local(server):
     """No Local: not to itself, but to others and from others."""
     with server.client(wire.V5) as me, server.client(wire.V5) as you:
         me.subscribe("nl/#", NO_LOCAL)
+        # Somebody has subscribed, if only the publisher itself: no reason code 0x10.
+        me.publish("nl/a", b"me", qos=1)
+        me.expect(wire.ack(wire.PUBACK, 1), "PUBACK")
+        you.publish("none/a", b"you", qos=1)
+        you.expect(bytes.fromhex("40 03 0001 10"), "PUBACK with nobody")
         you.subscribe("nl/#", NO_LOCAL)
         for _ in range(2):
             me.publish("nl/a", b"me")
