@@ -89,6 +89,8 @@ refuted routedel  MEMO              -DMEMO
 
 refuted numbers   ONELAST           -DONELAST
 refuted numbers   KEEP              -DKEEP
+refuted numbers   QUEUEUP           -DQUEUEUP
+refuted numbers   TOLDOPEN          -DTOLDOPEN
 refuted room      SHARED            -DSHARED
 refuted room      BYSIZE            -DBYSIZE
 refuted room      FORGETLIVE        -DFORGETLIVE
