@@ -57,6 +57,8 @@ struct match {
 };
 
 static struct ttree rib;
+/* Subscriptions by session and node: a filter may have many, a session too. */
+static struct map rib_both;
 static size_t rib_subscriptions;
 static size_t rib_shared;
 static uint64_t rib_mark;
@@ -69,6 +71,7 @@ void rib_init(void)
 
 void rib_free(void)
 {
+	map_free(&rib_both);
 	map_free(&rib.map);
 }
 
@@ -87,28 +90,24 @@ static bool same_share(const char *a, const char *b)
 	return a && b ? !strcmp(a, b) : a == b;
 }
 
+static uint64_t both_hash(const struct session *s, const struct tnode *node)
+{
+	const void *both[] = { s, node };
+
+	return map_hash(4, both, sizeof(both));
+}
+
 struct subscription *rib_find(const struct session *s, const char *share,
 			      const char *filter)
 {
 	struct tnode *node = ttree_find(&rib, filter, strlen(filter));
-	struct subscribers *subs = node ? node->data : NULL;
-	struct subscription *sub;
-	struct share_group *g;
+	struct map_entry *e = node ? map_first(&rib_both, both_hash(s, node)) : NULL;
 
-	if (!subs)
-		return NULL;
-	if (!share) {
-		list_for_each(sub, &subs->plain, by_node)
-			if (sub->session == s)
-				return sub;
-		return NULL;
-	}
-	list_for_each(g, &subs->groups, node) {
-		if (!same_share(g->name, share))
-			continue;
-		list_for_each(sub, s->client ? &g->here : &g->away, by_node)
-			if (sub->session == s)
-				return sub;
+	for (; e; e = map_next(e)) {
+		struct subscription *sub = container_of(e, struct subscription, by_both);
+
+		if (sub->session == s && sub->node == node && same_share(sub->share, share))
+			return sub;
 	}
 	return NULL;
 }
@@ -229,6 +228,7 @@ static struct subscription *sub_new(struct session *s, const char *share,
 		list_add_tail(&sub->by_node, &subs->plain);
 	}
 	list_add_tail(&sub->by_session, &s->subs);
+	map_add(&rib_both, &sub->by_both, both_hash(s, node));
 	sub->charged = sub_cost(share, filter);
 	s->subs_bytes += sub->charged;
 	s->n_subs++;
@@ -273,6 +273,7 @@ void rib_del(struct subscription *sub)
 	copies_forget(sub);
 	list_del(&sub->by_session);
 	list_del(&sub->by_node);
+	map_del(&rib_both, &sub->by_both);
 	if (sub->share_group)
 		share_group_put(sub->share_group);
 	else

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "list.h"
+#include "map.h"
 
 struct session;
 struct share_group;
@@ -22,6 +23,7 @@ struct tnode;
  * @node: level its filter ends at
  * @by_session: in session->subs
  * @by_node: in the subscribers of its node or share group
+ * @by_both: by @session and @node
  * @share_group: its group, or NULL
  * @share: share name or NULL
  * @filter: with mount point, without share
@@ -37,6 +39,7 @@ struct tnode;
 struct subscription {
 	struct list by_session;
 	struct list by_node;
+	struct map_entry by_both;
 	struct session *session;
 	struct tnode *node;
 	struct share_group *share_group;

@@ -4,6 +4,8 @@
  */
 #include "unit.h"
 
+#include <time.h>
+
 #include "broker.h"
 #include "conf.h"
 #include "kmqtt.h"
@@ -252,6 +254,40 @@ static void test_full(void **state)
 	assert_int_equal(mem_charged(), before);
 }
 
+/*
+ * A filter that many share, of sessions of which one has many: what one more
+ * subscription costs must not grow with either.  The limit is ten times what it
+ * takes, and a hundredth of what looking at each would.
+ */
+#define CROWD		60000
+#define CROWD_SECONDS	10
+
+static void test_crowd(void **state)
+{
+	clock_t end = clock() + CROWD_SECONDS * CLOCKS_PER_SEC;
+	struct session *s = NULL;
+	char name[32];
+	int i;
+
+	for (i = 0; i < CROWD; i++) {
+		snprintf(name, sizeof(name), "crowd-%d", i);
+		s = session_new(name);
+		sub(s, NULL, "all", 1, 0, 0);
+		sub(s, "g", "all", 1, 0, 0);
+		sub(a, NULL, name, 1, 0, 0);
+		assert_true(clock() < end);
+	}
+	assert_int_equal(rib_count(), 3 * CROWD);
+	for (i = 0; i < CROWD; i++) {
+		assert_non_null(rib_find(s, NULL, "all"));
+		assert_null(rib_find(a, NULL, "all"));
+		assert_null(rib_find(s, "h", "all"));
+		assert_true(clock() < end);
+	}
+	assert_string_equal(rib_find(s, "g", "all")->share, "g");
+	assert_ptr_not_equal(rib_find(s, "g", "all"), rib_find(s, NULL, "all"));
+}
+
 static int use_defaults(void **state)
 {
 	struct conf *conf = conf_load(NULL, 0, stderr);
@@ -274,6 +310,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_replace, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_many_subids, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_full, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_crowd, setup, teardown),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
