@@ -128,6 +128,7 @@ static int broker_load(struct event_base *base, uint64_t instance)
 		log_err("cannot take over from the kernel: %s", strerror(-error));
 		return error;
 	}
+	persist_adopted();
 	sessions_loaded();
 	return 0;
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "client.h"
 #include "conf.h"
 #include "deliver.h"
 #include "event.h"
@@ -248,6 +249,19 @@ void persist_forget(uint64_t conn)
 
 	if (m && list_empty(&m->gone))
 		list_add_tail(&m->gone, &persist.gone);
+}
+
+void persist_adopted(void)
+{
+	struct map_entry *e, *tmp;
+	struct mark *m;
+	size_t i;
+
+	map_for_each(e, tmp, i, &persist.marks) {
+		m = container_of(e, struct mark, entry);
+		if (!client_find(m->conn))
+			persist_forget(m->conn);
+	}
 }
 
 void persist_settled(void)

@@ -32,6 +32,8 @@ void persist_close(void);
 void persist_mark(const struct answer *a);
 /* Was that event's transaction committed by an earlier daemon? */
 bool persist_marked(uint64_t conn, uint64_t event);
+/* All connections that there are were adopted: the marks of others may go. */
+void persist_adopted(void);
 /* The last event of that connection is handled. */
 void persist_forget(uint64_t conn);
 /* The kernel has been told all that was to be told. */
