@@ -234,9 +234,10 @@ int store_job_start(struct store_job *job)
 	return err;
 }
 
-static void job_end(struct store_job *job)
+/* Its thread has ended. */
+static struct store_report job_report(const struct store_job *job)
 {
-	const struct store_report r = {
+	return (struct store_report){
 		.ok = job->ok,
 		.damaged = job->damaged,
 		.text = job->text,
@@ -244,8 +245,14 @@ static void job_end(struct store_job *job)
 		.counts = job->counts,
 		.bytes = job->bytes,
 	};
+}
+
+static void job_end(struct store_job *job)
+{
+	struct store_report r;
 
 	pthread_join(job->thread, NULL);
+	r = job_report(job);
 	job->running = false;
 	if (job->fd >= 0)
 		close(job->fd);
