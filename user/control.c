@@ -493,7 +493,7 @@ static void answer_send(struct asker *a, cJSON *answer)
 /* As recv(); a descriptor that comes along is kept. */
 static ssize_t question_read(struct asker *a, char *buf, size_t size)
 {
-	/* For one: those that have no room are closed. */
+	/* Room for one: the others are closed.  CMSG_SPACE() has padding for two. */
 	union {
 		struct cmsghdr align;
 		char buf[CMSG_SPACE(sizeof(int))];
@@ -503,7 +503,7 @@ static ssize_t question_read(struct asker *a, char *buf, size_t size)
 		.msg_iov = &iov,
 		.msg_iovlen = 1,
 		.msg_control = &control,
-		.msg_controllen = sizeof(control),
+		.msg_controllen = CMSG_LEN(sizeof(int)),
 	};
 	ssize_t len = recvmsg(a->fd, &msg, MSG_TRUNC | MSG_CMSG_CLOEXEC);
 	const struct cmsghdr *c = len < 0 ? NULL : CMSG_FIRSTHDR(&msg);

@@ -5,6 +5,7 @@
 import grp
 import json
 import os
+import socket
 import subprocess
 import threading
 import time
@@ -16,6 +17,7 @@ OK, ERROR, USAGE, MISSING, NOT_FOUND = range(5)
 PAYLOAD = b"x" * 6000
 # A user who is in group mqttd.
 KEEPER = 12345
+SOCKET = "/run/mqttd/control.sock"
 
 
 def ctl(server, *arguments, status=OK, error=None):
@@ -165,6 +167,21 @@ def sandbox(server):
                           stderr=subprocess.PIPE, text=True, timeout=30, check=False)
     tap.equal((done.returncode, os.path.exists("/etc/copy")), (ERROR, False), "status, file")
     tap.true("/etc/copy: Permission denied" in done.stderr, done.stderr)
+
+
+@tap.test
+def descriptors(server):
+    """Descriptors that come with a question, asked for or not, do not stay."""
+    folder = "/proc/%d/fd" % server.process.pid
+    before = len(os.listdir(folder))
+    for _ in range(20):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
+            sock.settimeout(20)
+            sock.connect(SOCKET)
+            socket.send_fds(sock, [b'{"cmd":"version"}'], [0, 1, 2])
+            while sock.recv(65536):
+                pass
+    broker.wait_for(lambda: len(os.listdir(folder)) <= before, "descriptors to go")
 
 
 @tap.test
