@@ -619,11 +619,11 @@ static bool close_is_silent(u8 cause)
 	       cause == KMQTT_CLOSE_ERROR || cause == KMQTT_CLOSE_CONNECT_TIMEOUT;
 }
 
-/* Queue the last packet: what the daemon gave, or a DISCONNECT (3.14). */
+/* Queue the last packet: what the daemon gave, or a DISCONNECT without properties (3.14). */
 static void conn_queue_last(struct kmqtt_conn *conn)
 {
 	const struct kmqtt_close *req = &conn->close_req;
-	const u8 disconnect[] = { KMQTT_DISCONNECT << 4, 2, req->reason, 0 };
+	const u8 disconnect[] = { KMQTT_DISCONNECT << 4, 1, req->reason };
 
 	if (close_is_silent(req->cause))
 		return;

@@ -221,7 +221,7 @@ def close_slow(server):
                 break
             for c in good:
                 crowd.packets[c].clear()
-        tap.equal(drain(slow5)[:3], b"\xe0\x02\x97", "last packet of 5.0")
+        tap.equal(drain(slow5)[:3], b"\xe0\x01\x97", "last packet of 5.0")
         tap.equal(drain(slow3)[0] >> 4, wire.PUBLISH, "type of the last packet of 3.1.1")
         tap.equal(len(crowd.closed), 0, "closed readers")
     grown.equal("closed_slow", 2)

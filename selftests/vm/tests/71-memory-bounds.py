@@ -80,7 +80,7 @@ def limit(server):
                     with server.client(wire.VERSIONS[i % 3]) as c:
                         reasons.append(greedy(c, small))
             # One alone is stopped by the limit, none is told anything else.
-            tap.equal(reasons, [b"", b"", b"\xe0\x02\x97"] * 4, "last packets")
+            tap.equal(reasons, [b"", b"", b"\xe0\x01\x97"] * 4, "last packets")
             grown.equal("closed_quota", 12)
             # Many together: some are closed, what they hold stays within the limit.
             crowd = [server.client(wire.V311, keepalive=0) for _ in range(20)]

@@ -16,7 +16,7 @@ KEEPALIVE = 2
 LIMIT = KEEPALIVE * 1.5
 # What a timer of a loaded machine may be late.
 LATE = 1.5
-TOLD = b"\xe0\x02\x8d"
+TOLD = b"\xe0\x01\x8d"
 
 
 @contextlib.contextmanager
