@@ -301,7 +301,7 @@ static void group_emit(struct kmqtt_fib_query *query, struct kmqtt_node *group)
 	n = members ? smp_load_acquire(&members->n) : 0;
 	if (!n)
 		return;
-	turn = (u32)atomic_inc_return(&group->turn) % n;
+	turn = (u32)atomic_fetch_inc(&group->turn) % n;
 	for (rank = GROUP_READY; rank <= GROUP_FULL; rank++) {
 		for (i = 0; i < min(n, GROUP_LOOK_MAX); i++) {
 			route = rcu_dereference(members->route[(turn + i) % n]);
