@@ -364,7 +364,8 @@ static enum password_answer file_ask(const struct password_file *file,
 
 	if (u && u->kind == PASSWORD_NONE)
 		return PASSWORD_RIGHT;
-	return who->password ? PASSWORD_LATER : PASSWORD_WRONG;
+	/* As for Mosquitto, one of no length is none. */
+	return who->password_len ? PASSWORD_LATER : PASSWORD_WRONG;
 }
 
 bool password_file_check(const struct password_file *file, const struct credentials *who)

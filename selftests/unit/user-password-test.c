@@ -20,6 +20,10 @@ static char path[64];
 #define LINE6 \
 	"alice:$6$HbvumTpg/o3THFG8$i8UWwB79oKEj8Q94tmYgMGDNUlsQ/9nV/nPYYd" \
 	"HMt+VSLNxv5I5dRon1J7rgYL6x4MaZcqifpHvTiu4RWLj1+g=="
+/* The hash of no password. */
+#define EMPTY \
+	"empty:$6$a21xdHQtZW1wdHku$iJPs3c8yn429erbiZGAJOUH2IH1xqZZRZTbr3A" \
+	"OGWZcX6N2n/+Pn1C4dnv07/RT5hndk2QpVAkmjDJZZY95Rmg=="
 #define LINE7 \
 	"alice:$7$101$ssnLU8D1Xtf08IUW$iW3xoljon6+PmCc7n8EvHEvYCc1S3jSP2E" \
 	"t7yBEiknvQ7+iGGhc35cfNdTvP1BxwnOz0Yo5ms96AjIXFnv8iKQ=="
@@ -91,6 +95,16 @@ static void test_sha512(void **state)
 	/* Not so for PBKDF2: HMAC itself fills short keys up with zeros. */
 	file = good(LINE6);
 	assert_false(password_file_check(file, &(struct credentials){ "alice", 5, "secret\0", 7 }));
+	password_file_free(file);
+}
+
+static void test_empty_password(void **state)
+{
+	struct password_file *file = good(EMPTY);
+
+	assert_false(check(file, "empty", ""));
+	assert_false(check(file, "empty", NULL));
+	assert_false(check(file, "empty", "any"));
 	password_file_free(file);
 }
 
@@ -318,6 +332,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sha512),
+		cmocka_unit_test(test_empty_password),
 		cmocka_unit_test(test_pbkdf2),
 		cmocka_unit_test(test_mosquitto_passwd),
 		cmocka_unit_test(test_user_without_password),
