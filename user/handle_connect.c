@@ -361,6 +361,7 @@ static uint16_t choose_window(const struct packet_connect *p)
 	return p->receive_max < ours ? p->receive_max : ours;
 }
 
+/* In the order of Mosquitto, whose own tests compare bytes. */
 static void connack_props(const struct attempt *a, struct packet_buf *b)
 {
 	const struct conf *conf = conf_get();
@@ -382,14 +383,6 @@ static void connack_props(const struct attempt *a, struct packet_buf *b)
 		packet_put8(b, KMQTT_P_SERVER_KEEP_ALIVE);
 		packet_put16(b, a->keepalive);
 	}
-	if (our_receive_max() != UINT16_MAX) {
-		packet_put8(b, KMQTT_P_RECEIVE_MAX);
-		packet_put16(b, our_receive_max());
-	}
-	if (a->listener->max_qos < 2) {
-		packet_put8(b, KMQTT_P_MAX_QOS);
-		packet_put8(b, a->listener->max_qos);
-	}
 	if (!conf->retain_available) {
 		packet_put8(b, KMQTT_P_RETAIN_AVAILABLE);
 		packet_put8(b, 0);
@@ -397,6 +390,14 @@ static void connack_props(const struct attempt *a, struct packet_buf *b)
 	if (conf->max_packet_size) {
 		packet_put8(b, KMQTT_P_MAX_PACKET_SIZE);
 		packet_put32(b, conf->max_packet_size);
+	}
+	if (our_receive_max() != UINT16_MAX) {
+		packet_put8(b, KMQTT_P_RECEIVE_MAX);
+		packet_put16(b, our_receive_max());
+	}
+	if (a->listener->max_qos < 2) {
+		packet_put8(b, KMQTT_P_MAX_QOS);
+		packet_put8(b, a->listener->max_qos);
 	}
 	if (a->c->auth)
 		auth_props(b, a->c->auth);
