@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-# timeout: 400
+# timeout: 900
 """The oracle: the same client scripts with forwarding on, off, and against Mosquitto.
 
 The traces with forwarding on and off are equal.  Mosquitto's may differ where
