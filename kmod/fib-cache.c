@@ -124,6 +124,7 @@ struct kmqtt_cache_entry *kmqtt_cache_alloc(const u8 *topic, u16 len, u64 hash,
 	entry->hash = (u32)hash;
 	entry->bucket = bucket;
 	entry->used = false;
+	entry->plain = true;
 	entry->len = len;
 	memcpy(entry->topic, topic, len);
 	return entry;
@@ -182,6 +183,8 @@ int kmqtt_cache_add_dest(struct kmqtt_cache_entry *entry,
 		return -ENOMEM;
 	to = &chunk->dest[chunk->n++];
 	*to = *dest;
+	if (dest->kind == KMQTT_CACHE_GROUP || !dest->conn)
+		entry->plain = false;
 	if (dest->n_subids) {
 		chunk->tail -= bytes;
 		to->subids = (void *)chunk + chunk->tail;

@@ -97,6 +97,7 @@ struct kmqtt_cache_chunk {
  * @hash: of the topic
  * @bucket: index of its first generation
  * @used: looked at since the clock's hand passed
+ * @plain: its destinations are connections, and each message goes to all
  * @len: length of @topic
  * @topic: Topic Name
  */
@@ -111,6 +112,7 @@ struct kmqtt_cache_entry {
 	u32 hash;
 	u16 bucket;
 	bool used;
+	bool plain;
 	u16 len;
 	u8 topic[];
 };

@@ -673,6 +673,30 @@ int kmqtt_fib_lookup(struct kmqtt_fib *fib, const u8 *topic, u16 len,
 			     entry || kmqtt_cache_seen(&fib->cache, hash));
 }
 
+int kmqtt_fib_lookup_plain(struct kmqtt_fib *fib, const u8 *topic, u16 len,
+			   const struct kmqtt_conn *source, kmqtt_fib_emit_t emit,
+			   void *ctx)
+{
+	struct kmqtt_fib_query query = {
+		.topic = topic,
+		.len = len,
+		.source = source,
+		.emit = emit,
+		.ctx = ctx,
+	};
+	struct kmqtt_cache_entry *entry;
+
+	RCU_LOCKDEP_WARN(!rcu_read_lock_held(), "FIB look-up without RCU");
+	if (len > KMQTT_CACHE_TOPIC_MAX)
+		return -EAGAIN;
+	entry = kmqtt_cache_find(&fib->cache, topic, len,
+				 siphash(topic, len, &fib->trie.key));
+	if (!entry || !entry->plain || !kmqtt_cache_valid(&fib->cache, entry))
+		return -EAGAIN;
+	entry_emit(entry, &query);
+	return query.n;
+}
+
 /* ---- routes ---- */
 
 static struct kmqtt_fib_route *route_find(struct kmqtt_fib *fib,

@@ -120,6 +120,23 @@ int kmqtt_fib_lookup(struct kmqtt_fib *fib, const u8 *topic, u16 len,
 		     void *ctx);
 
 /**
+ * kmqtt_fib_lookup_plain() - the destinations of several messages at once
+ * @fib: of the source's namespace
+ * @topic: checked Topic Name with mount point
+ * @len: its length
+ * @source: publishing connection
+ * @emit: called once per connection, never with %NULL or a spare one
+ * @ctx: its first argument
+ *
+ * As kmqtt_fib_lookup(), for a topic whose destinations are known and are the
+ * same for each message: no share group chooses, and the daemon gets none.
+ * Return: number of destinations; -EAGAIN, with none emitted, if it is not so.
+ */
+int kmqtt_fib_lookup_plain(struct kmqtt_fib *fib, const u8 *topic, u16 len,
+			   const struct kmqtt_conn *source, kmqtt_fib_emit_t emit,
+			   void *ctx);
+
+/**
  * struct kmqtt_route_info - a route as dumped; pointers valid in the callback
  * @conn_id: target, 0 = daemon
  * @filter: topic filter

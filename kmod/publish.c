@@ -47,7 +47,7 @@ static u8 cause_of(int reason)
 	}
 }
 
-static void packet_fault(struct kmqtt_conn *conn, int reason)
+void kmqtt_packet_fault(struct kmqtt_conn *conn, int reason)
 {
 	kmqtt_rx_fault(conn, cause_of(reason), reason);
 }
@@ -59,7 +59,7 @@ static void packet_punt(struct kmqtt_conn *conn, const u8 *frame, u32 len, bool 
 
 	e = kmqtt_event_alloc(conn, KMQTT_EV_PACKET, NULL, 0, frame, len, GFP_KERNEL);
 	if (!e) {
-		packet_fault(conn, KMQTT_RC_QUOTA);
+		kmqtt_packet_fault(conn, KMQTT_RC_QUOTA);
 		return;
 	}
 	e->barrier = barrier;
@@ -159,7 +159,7 @@ static void publish_punt(struct kmqtt_conn *conn, const struct kmqtt_inbound *in
 
 	/* The topic may not fit where its alias did. */
 	if (!len) {
-		packet_fault(conn, KMQTT_RC_PACKET_TOO_LARGE);
+		kmqtt_packet_fault(conn, KMQTT_RC_PACKET_TOO_LARGE);
 		return;
 	}
 	head = kvmalloc(len + out.props_len, GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
@@ -173,7 +173,7 @@ static void publish_punt(struct kmqtt_conn *conn, const struct kmqtt_inbound *in
 	}
 	kvfree(head);
 	if (!e) {
-		packet_fault(conn, KMQTT_RC_QUOTA);
+		kmqtt_packet_fault(conn, KMQTT_RC_QUOTA);
 		return;
 	}
 	e->slot = kmqtt_topic_slot(hash);
@@ -192,9 +192,24 @@ static bool publish_denied(struct kmqtt_conn *conn, const struct kmqtt_inbound *
 	rcu_read_unlock();
 	if (allowed)
 		return false;
-	conn->cs[KMQTT_CS_DENIED]++;
-	kmqtt_stat_inc(conn->kn, DENIED_WRITE);
+	conn->cs[KMQTT_CS_DENIED] += in->n;
+	kmqtt_stat_add(conn->kn, DENIED_WRITE, in->n);
 	return true;
+}
+
+/* Is it for the daemon to route? */
+static bool publish_punts(struct kmqtt_conn *conn, const struct kmqtt_inbound *in,
+			  u32 hash)
+{
+	return in->pub->qos || in->pub->retain || in->topic[0] == '$' ||
+	       !kmqtt_param(conn->kn, KMQTT_PARAM_FORWARDING) ||
+	       kmqtt_events_topic_busy(conn, hash);
+}
+
+static void publish_routed(struct kmqtt_conn *conn, const struct kmqtt_inbound *in)
+{
+	conn->cs[KMQTT_CS_PUBLISH_ROUTED] += in->n;
+	kmqtt_stat_add(conn->kn, PUBLISH_ROUTED, in->n);
 }
 
 /*
@@ -207,9 +222,7 @@ static void publish_dispatch(struct kmqtt_conn *conn, struct kmqtt_inbound *in)
 {
 	u32 hash = jhash(in->topic, in->topic_len, 0);
 
-	if (in->pub->qos || in->pub->retain || in->topic[0] == '$' ||
-	    !kmqtt_param(conn->kn, KMQTT_PARAM_FORWARDING) ||
-	    kmqtt_events_topic_busy(conn, hash)) {
+	if (publish_punts(conn, in, hash)) {
 		publish_punt(conn, in, hash, false);
 		return;
 	}
@@ -219,8 +232,88 @@ static void publish_dispatch(struct kmqtt_conn *conn, struct kmqtt_inbound *in)
 		publish_punt(conn, in, hash, true);
 		return;
 	}
-	conn->cs[KMQTT_CS_PUBLISH_ROUTED]++;
-	kmqtt_stat_inc(conn->kn, PUBLISH_ROUTED);
+	publish_routed(conn, in);
+}
+
+static bool batch_begin(struct kmqtt_batch *batch, struct kmqtt_conn *conn,
+			const struct kmqtt_fixed *fix, u8 *frame, struct page *page)
+{
+	u32 len = fix->hdr_len + fix->remaining;
+	struct kmqtt_publish *pub = &batch->pub;
+
+	if (!conn->level || conn->mount.len || len > KMQTT_RUN_MAX ||
+	    kmqtt_publish_parse(fix, frame + fix->hdr_len, conn->level, pub) ||
+	    pub->props_len || !pub->topic_len)
+		return false;
+	batch->in = (struct kmqtt_inbound) {
+		.src = conn,
+		.pub = pub,
+		.topic = pub->topic,
+		.topic_len = pub->topic_len,
+		.n = 1,
+		.frame = frame,
+		.frame_len = len,
+		.largest = len,
+		.payload = pub->payload_len,
+		.page = page,
+		.verbatim = true,
+	};
+	return true;
+}
+
+bool kmqtt_batch_add(struct kmqtt_batch *batch, struct kmqtt_conn *conn,
+		     const struct kmqtt_fixed *fix, u8 *frame, struct page *page)
+{
+	u32 vhdr, len = fix->hdr_len + fix->remaining;
+	struct kmqtt_inbound *in = &batch->in;
+
+	if (fix->type != KMQTT_PUBLISH || fix->flags || !fix->minimal)
+		return false;
+	if (!in->n)
+		return batch_begin(batch, conn, fix, frame, page);
+	/* The same bytes up to the payload: what was checked needs no check. */
+	vhdr = batch->pub.payload - batch->pub.topic + sizeof(__be16);
+	if (in->n == KMQTT_BATCH_MAX || in->frame_len + len > KMQTT_ARENA_SIZE / 2 ||
+	    len > KMQTT_RUN_MAX || fix->remaining < vhdr ||
+	    memcmp(frame + fix->hdr_len, batch->pub.payload - vhdr, vhdr))
+		return false;
+	in->n++;
+	in->frame_len += len;
+	in->largest = max(in->largest, len);
+	in->payload += fix->remaining - vhdr;
+	return true;
+}
+
+/* Several at once; false if they have to go one by one. */
+static bool batch_dispatch(struct kmqtt_conn *conn, const struct kmqtt_inbound *in)
+{
+	if (publish_punts(conn, in, jhash(in->topic, in->topic_len, 0)))
+		return false;
+	if (publish_denied(conn, in))
+		return true;
+	if (kmqtt_route_inbound(in))
+		return false;
+	publish_routed(conn, in);
+	return true;
+}
+
+bool kmqtt_batch_handle(struct kmqtt_batch *batch, struct kmqtt_conn *conn)
+{
+	struct kmqtt_inbound *in = &batch->in;
+	u32 n = in->n;
+
+	if (n > 1 && !batch_dispatch(conn, in)) {
+		in->n = 0;
+		return false;
+	}
+	conn->cs[KMQTT_CS_PACKETS_RX] += n;
+	kmqtt_stat_add(conn->kn, PACKETS_RX, n);
+	kmqtt_stat_add(conn->kn, PUBLISH_RX, n);
+	kmqtt_stat_add(conn->kn, PAYLOAD_RX, in->payload);
+	if (n == 1)
+		publish_dispatch(conn, in);
+	in->n = 0;
+	return true;
 }
 
 /* Put the mount point before the topic; @buf is to be freed. */
@@ -266,8 +359,11 @@ static void packet_publish(struct kmqtt_conn *conn, const struct kmqtt_fixed *fi
 			.pub = &pub,
 			.topic = pub.topic,
 			.topic_len = pub.topic_len,
+			.n = 1,
 			.frame = frame,
 			.frame_len = fix->hdr_len + fix->remaining,
+			.largest = fix->hdr_len + fix->remaining,
+			.payload = pub.payload_len,
 			.page = page,
 			.pages = pages,
 			.verbatim = page && fix->minimal && !pub.alias &&
@@ -276,7 +372,7 @@ static void packet_publish(struct kmqtt_conn *conn, const struct kmqtt_fixed *fi
 		reason = publish_mount(conn, &in, &mounted);
 	}
 	if (reason)
-		packet_fault(conn, reason);
+		kmqtt_packet_fault(conn, reason);
 	else
 		publish_dispatch(conn, &in);
 	kfree(mounted);
@@ -302,7 +398,7 @@ static void packet_disconnect(struct kmqtt_conn *conn, const struct kmqtt_fixed 
 		reason = e ? 0 : KMQTT_RC_QUOTA;
 	}
 	if (reason)
-		packet_fault(conn, reason);
+		kmqtt_packet_fault(conn, reason);
 	else
 		kmqtt_conn_disconnected(conn, rc, e);
 }
@@ -328,9 +424,9 @@ static void packet_pingreq(struct kmqtt_conn *conn, const struct kmqtt_fixed *fi
 
 	kmqtt_stat_inc(conn->kn, PINGREQ);
 	if (fix->remaining)
-		packet_fault(conn, KMQTT_RC_MALFORMED);
+		kmqtt_packet_fault(conn, KMQTT_RC_MALFORMED);
 	else if (kmqtt_tx_packet(conn, pingresp, sizeof(pingresp)))
-		packet_fault(conn, KMQTT_RC_QUOTA);
+		kmqtt_packet_fault(conn, KMQTT_RC_QUOTA);
 }
 
 void kmqtt_packet(struct kmqtt_conn *conn, const struct kmqtt_fixed *fix,
@@ -363,12 +459,12 @@ void kmqtt_packet(struct kmqtt_conn *conn, const struct kmqtt_fixed *fix,
 		if (conn->level == KMQTT_V5)
 			packet_punt(conn, frame, len, true);
 		else
-			packet_fault(conn, KMQTT_RC_MALFORMED);
+			kmqtt_packet_fault(conn, KMQTT_RC_MALFORMED);
 		break;
 	case KMQTT_DISCONNECT:
 		packet_disconnect(conn, fix, frame);
 		break;
 	default:
-		packet_fault(conn, KMQTT_RC_PROTOCOL_ERROR);
+		kmqtt_packet_fault(conn, KMQTT_RC_PROTOCOL_ERROR);
 	}
 }

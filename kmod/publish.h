@@ -5,6 +5,7 @@
 
 #include "frame.h"
 #include "msg.h"
+#include "route.h"
 
 struct kmqtt_conn;
 struct page;
@@ -21,6 +22,40 @@ struct page;
  */
 void kmqtt_packet(struct kmqtt_conn *conn, const struct kmqtt_fixed *fix,
 		  u8 *frame, struct page *page, struct kmqtt_pages *pages);
+
+/* Close the connection for a packet that earns this reason code; worker only. */
+void kmqtt_packet_fault(struct kmqtt_conn *conn, int reason);
+
+/**
+ * struct kmqtt_batch - PUBLISHes that can be routed in one look-up
+ * @in: the frames; in.n is 0 if there are none
+ * @pub: the first one
+ */
+struct kmqtt_batch {
+	struct kmqtt_inbound in;
+	struct kmqtt_publish pub;
+};
+
+/**
+ * kmqtt_batch_add() - put a whole packet into a batch
+ * @batch: the batch
+ * @conn: from whom
+ * @fix: its fixed header
+ * @frame: the packet, behind those in the batch
+ * @page: arena page it lies in
+ *
+ * Worker only.  QoS 0 without RETAIN and properties, small, with the topic of
+ * those in the batch.
+ * Return: false if it is not like that, or the batch is full.
+ */
+bool kmqtt_batch_add(struct kmqtt_batch *batch, struct kmqtt_conn *conn,
+		     const struct kmqtt_fixed *fix, u8 *frame, struct page *page);
+
+/*
+ * Handle the packets of a batch, which is empty after that.  Worker only.
+ * Returns false if they have to go through kmqtt_packet() one by one.
+ */
+bool kmqtt_batch_handle(struct kmqtt_batch *batch, struct kmqtt_conn *conn);
 
 /* Forget the topic aliases of a connection; worker only. */
 void kmqtt_alias_free(struct kmqtt_conn *conn);

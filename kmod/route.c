@@ -11,21 +11,21 @@
 #include "tx.h"
 #include "worker.h"
 
-/* Larger frames become messages of their own instead of pinning arenas. */
-#define RUN_MAX		(KMQTT_ARENA_SIZE / 4)
-
-/* A frame in an arena page, which it holds a reference to for one look-up. */
+/**
+ * struct route_run - frames in one encoding
+ * @run: the frames; a reference to the page is held for one look-up
+ * @largest: length of the longest
+ */
 struct route_run {
-	struct page *page;
-	u8 *addr;
-	u32 len;
+	struct kmqtt_run run;
+	u32 largest;
 };
 
 /**
  * struct route_ctx - one look-up
- * @in: the frame
+ * @in: the frames
  * @run: encodings made so far: [0] for 3.x, [1] for 5.0
- * @msg: made when the first destination needs it
+ * @msgs: one for each frame, made when the first destination needs them
  * @copy: of the copy for the daemon
  * @wants_copy: a route leads to the daemon
  * @copies: the daemon got a copy
@@ -33,11 +33,51 @@ struct route_run {
 struct route_ctx {
 	const struct kmqtt_inbound *in;
 	struct route_run run[2];
-	struct kmqtt_msg *msg;
+	struct kmqtt_msg **msgs;
 	struct kmqtt_copy *copy;
 	bool wants_copy;
 	bool copies;
 };
+
+/*
+ * The frame behind @one, or the first if that is empty; false at the end.  All
+ * have been parsed, or written, before.  @vhdr: length of the variable header.
+ */
+static bool run_next(const struct kmqtt_run *all, u32 vhdr, struct kmqtt_run *one)
+{
+	u8 *addr = one->addr ? one->addr + one->len : all->addr;
+	struct kmqtt_fixed fix;
+
+	if (addr == all->addr + all->len ||
+	    kmqtt_fixed_parse(addr, all->addr + all->len - addr, &fix))
+		return false;
+	*one = (struct kmqtt_run) {
+		.page = all->page,
+		.addr = addr,
+		.len = fix.hdr_len + fix.remaining,
+		.payload = fix.remaining - vhdr,
+		.count = 1,
+	};
+	return true;
+}
+
+static bool inbound_next(const struct kmqtt_inbound *in, struct kmqtt_run *one)
+{
+	const struct kmqtt_run all = {
+		.page = in->page,
+		.addr = in->frame,
+		.len = in->frame_len,
+		.payload = in->payload,
+		.count = in->n,
+	};
+
+	if (in->n > 1)
+		return run_next(&all, in->pub->payload - in->pub->topic + 2, one);
+	if (one->addr)
+		return false;
+	*one = all;
+	return true;
+}
 
 static void inbound_out(const struct kmqtt_inbound *in, u8 level, u16 strip,
 			struct kmqtt_publish_out *out)
@@ -52,25 +92,55 @@ static void inbound_out(const struct kmqtt_inbound *in, u8 level, u16 strip,
 	};
 }
 
-/* Write a whole frame into the worker's arena. */
+/* Bytes of @in in the encoding of @out; 0 if there is none. */
+static u32 inbound_out_len(const struct kmqtt_inbound *in, struct kmqtt_publish_out *out)
+{
+	struct kmqtt_run one = { 0 };
+	u32 hdr, len = 0;
+
+	while (inbound_next(in, &one)) {
+		out->payload_len = one.payload;
+		hdr = kmqtt_publish_hdr_len(out);
+		if (!hdr)
+			return 0;
+		len += hdr + one.payload;
+	}
+	return len;
+}
+
+/* Write whole frames into the worker's arena. */
 static bool route_encode(const struct kmqtt_inbound *in, u8 level, u16 strip,
-			 struct route_run *run)
+			 struct route_run *to)
 {
 	struct kmqtt_arena *arena = &in->src->worker->enc;
 	struct kmqtt_publish_out out;
+	struct kmqtt_run one = { 0 };
 	u32 hdr, len;
 	u8 *p;
 
 	inbound_out(in, level, strip, &out);
-	hdr = kmqtt_publish_hdr_len(&out);
-	len = hdr + in->pub->payload_len;
-	if (!hdr || !kmqtt_arena_room(arena, len, GFP_NOWAIT))
+	len = inbound_out_len(in, &out);
+	if (!len || !kmqtt_arena_room(arena, len, GFP_NOWAIT))
 		return false;
 	p = kmqtt_arena_at(arena);
-	kmqtt_publish_put(p, &out);
-	memcpy(p + hdr, in->pub->payload, in->pub->payload_len);
 	arena->off += len;
-	*run = (struct route_run) { arena->page, p, len };
+	*to = (struct route_run) {
+		.run = {
+			.page = arena->page,
+			.addr = p,
+			.len = len,
+			.payload = in->payload,
+			.count = in->n,
+		},
+	};
+	while (inbound_next(in, &one)) {
+		out.payload_len = one.payload;
+		hdr = kmqtt_publish_hdr_len(&out);
+		kmqtt_publish_put(p, &out);
+		memcpy(p + hdr, one.addr + one.len - one.payload, one.payload);
+		p += hdr + one.payload;
+		to->largest = max(to->largest, hdr + one.payload);
+	}
 	return true;
 }
 
@@ -80,35 +150,51 @@ static const struct route_run *route_run(struct route_ctx *ctx, u8 level)
 	struct route_run *run = &ctx->run[level == KMQTT_V5];
 	const struct kmqtt_inbound *in = ctx->in;
 
-	if (run->page)
+	if (run->run.page)
 		return run;
 	if (in->verbatim && run == &ctx->run[in->src->level == KMQTT_V5])
-		*run = (struct route_run) { in->page, in->frame, in->frame_len };
+		*run = (struct route_run) {
+			.run = {
+				.page = in->page,
+				.addr = in->frame,
+				.len = in->frame_len,
+				.payload = in->payload,
+				.count = in->n,
+			},
+			.largest = in->largest,
+		};
 	else if (!route_encode(in, level, 0, run))
 		return NULL;
 	/* It must outlive a change of the worker's arena page. */
-	get_page(run->page);
+	get_page(run->run.page);
 	return run;
 }
 
-static struct kmqtt_msg *route_msg(struct route_ctx *ctx)
+/* A message for each frame; those for which there was no memory are %NULL. */
+static struct kmqtt_msg **route_msgs(struct route_ctx *ctx)
 {
 	const struct kmqtt_inbound *in = ctx->in;
-	const struct kmqtt_msg_src src = {
+	struct kmqtt_msg_src src = {
 		.topic = in->topic,
 		.topic_len = in->topic_len,
 		.props = in->pub->props,
 		.props_len = in->pub->props_len,
-		.payload = in->pub->payload,
-		.payload_len = in->pub->payload_len,
 		.pages = in->pages,
 		.has_expiry = in->pub->has_expiry,
 		.expiry = (u64)in->pub->expiry * NSEC_PER_SEC,
 	};
+	struct kmqtt_run one = { 0 };
+	unsigned int i;
 
-	if (!ctx->msg)
-		ctx->msg = kmqtt_msg_new(in->src->kn, &src, GFP_NOWAIT);
-	return ctx->msg;
+	if (ctx->msgs)
+		return ctx->msgs;
+	ctx->msgs = in->src->worker->msgs;
+	for (i = 0; inbound_next(in, &one); i++) {
+		src.payload = one.addr + one.len - one.payload;
+		src.payload_len = one.payload;
+		ctx->msgs[i] = kmqtt_msg_new(in->src->kn, &src, GFP_NOWAIT);
+	}
+	return ctx->msgs;
 }
 
 /*
@@ -133,7 +219,7 @@ static void route_note_shut(struct route_ctx *ctx, const struct kmqtt_conn *to)
 static void route_copy(struct route_ctx *ctx)
 {
 	const struct kmqtt_inbound *in = ctx->in;
-	struct kmqtt_msg *msg = route_msg(ctx);
+	struct kmqtt_msg *msg = route_msgs(ctx)[0];
 	struct kmqtt_publish_out out;
 	struct kmqtt_event *e = NULL;
 	u8 *head = NULL;
@@ -166,7 +252,7 @@ static void route_copy(struct route_ctx *ctx)
 static bool route_needs_msg(const struct kmqtt_inbound *in,
 			    const struct kmqtt_fib_dest *dest)
 {
-	if (in->frame_len > RUN_MAX || in->pub->has_expiry)
+	if (in->largest > KMQTT_RUN_MAX || in->pub->has_expiry)
 		return true;
 	/* props_extra: an alias is the publisher's and must not travel on. */
 	return dest->conn->level == KMQTT_V5 &&
@@ -175,41 +261,75 @@ static bool route_needs_msg(const struct kmqtt_inbound *in,
 }
 
 /* Returns as kmqtt_fib_emit_t. */
+static bool route_to_msgs(struct route_ctx *ctx, const struct kmqtt_fib_dest *dest)
+{
+	const struct kmqtt_tx_opts opts = {
+		.class = KMQTT_TX_ROUTED,
+		.spare = dest->spare,
+		.n_subids = dest->n_subids,
+		.subids = dest->subids,
+	};
+	struct kmqtt_msg **msgs = route_msgs(ctx);
+	bool taken = true;
+	unsigned int i;
+
+	for (i = 0; i < ctx->in->n; i++) {
+		if (msgs[i])
+			taken = kmqtt_tx_msg(dest->conn, msgs[i], &opts, GFP_NOWAIT) ==
+				KMQTT_DEST_ACCEPTED || !dest->spare;
+		else
+			kmqtt_stat_inc(dest->conn->kn, DROPPED_MEMORY);
+	}
+	return taken;
+}
+
+/* Each frame by itself, as far as the connection takes them. */
+static void route_each(struct kmqtt_conn *to, const struct route_run *all, u32 vhdr)
+{
+	struct kmqtt_run one = { 0 };
+
+	while (run_next(&all->run, vhdr, &one)) {
+		if (to->max_packet_out && one.len > to->max_packet_out)
+			kmqtt_stat_inc(to->kn, DROPPED_LARGE);
+		else
+			kmqtt_tx_run(to, &one, false);
+	}
+}
+
+/* Returns as kmqtt_fib_emit_t. */
 static bool route_to(struct route_ctx *ctx, struct kmqtt_conn *to, bool spare)
 {
+	const struct kmqtt_inbound *in = ctx->in;
 	const struct route_run *run;
 	struct route_run own;
+	bool fits;
 
 	if (!to->mount.len) {
 		run = route_run(ctx, to->level);
 	} else {
-		if (ctx->in->topic_len <= to->mount.len ||
-		    memcmp(ctx->in->topic, to->mount.data, to->mount.len))
+		if (in->topic_len <= to->mount.len ||
+		    memcmp(in->topic, to->mount.data, to->mount.len))
 			return !spare;
-		run = route_encode(ctx->in, to->level, to->mount.len, &own) ?
-			&own : NULL;
+		run = route_encode(in, to->level, to->mount.len, &own) ? &own : NULL;
 	}
-	if (run && (!to->max_packet_out || run->len <= to->max_packet_out))
-		return kmqtt_tx_run(to, run->page, run->addr, run->len,
-				    ctx->in->pub->payload_len, spare);
+	fits = run && (!to->max_packet_out || run->largest <= to->max_packet_out);
+	if (fits && kmqtt_tx_run(to, &run->run, spare))
+		return true;
 	if (spare)
 		return false;
-	if (run)
-		kmqtt_stat_inc(to->kn, DROPPED_LARGE);
+	if (!run)
+		kmqtt_stat_add(to->kn, DROPPED_MEMORY, in->n);
+	else if (in->n > 1)
+		route_each(to, run, 2 + in->topic_len - to->mount.len +
+			   (to->level == KMQTT_V5));
 	else
-		kmqtt_stat_inc(to->kn, DROPPED_MEMORY);
+		kmqtt_stat_inc(to->kn, DROPPED_LARGE);
 	return true;
 }
 
 static bool route_emit(void *arg, const struct kmqtt_fib_dest *dest)
 {
 	struct route_ctx *ctx = arg;
-	struct kmqtt_tx_opts opts = {
-		.class = KMQTT_TX_ROUTED,
-		.spare = dest->spare,
-		.n_subids = dest->n_subids,
-		.subids = dest->subids,
-	};
 
 	if (!dest->conn) {
 		ctx->wants_copy = true;
@@ -218,13 +338,20 @@ static bool route_emit(void *arg, const struct kmqtt_fib_dest *dest)
 	if (READ_ONCE(dest->conn->state) == KMQTT_STATE_CLOSED)
 		return !dest->spare;
 	route_note_shut(ctx, dest->conn);
-	if (!route_needs_msg(ctx->in, dest))
-		return route_to(ctx, dest->conn, dest->spare);
-	if (route_msg(ctx))
-		return kmqtt_tx_msg(dest->conn, ctx->msg, &opts, GFP_NOWAIT) ==
-		       KMQTT_DEST_ACCEPTED || !dest->spare;
-	kmqtt_stat_inc(dest->conn->kn, DROPPED_MEMORY);
-	return true;
+	if (route_needs_msg(ctx->in, dest))
+		return route_to_msgs(ctx, dest);
+	return route_to(ctx, dest->conn, dest->spare);
+}
+
+static void route_free(struct route_ctx *ctx)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(ctx->run); i++)
+		if (ctx->run[i].run.page)
+			put_page(ctx->run[i].run.page);
+	for (i = 0; ctx->msgs && i < ctx->in->n; i++)
+		kmqtt_msg_put(ctx->msgs[i]);
 }
 
 int kmqtt_route_inbound(const struct kmqtt_inbound *in)
@@ -232,25 +359,25 @@ int kmqtt_route_inbound(const struct kmqtt_inbound *in)
 	struct kmqtt_copy copy;		/* too large to clear for each message */
 	struct route_ctx ctx = { .in = in, .copy = &copy };
 	struct kmqtt_net *kn = in->src->kn;
-	unsigned int i;
 	int ret;
 
 	copy.n_shut = 0;
 	copy.shut_more = false;
 	rcu_read_lock();
-	ret = kmqtt_fib_lookup(kn->fib, in->topic, in->topic_len, in->src,
-			       route_emit, &ctx);
+	if (in->n > 1)
+		ret = kmqtt_fib_lookup_plain(kn->fib, in->topic, in->topic_len,
+					     in->src, route_emit, &ctx);
+	else
+		ret = kmqtt_fib_lookup(kn->fib, in->topic, in->topic_len, in->src,
+				       route_emit, &ctx);
 	/* In the section of the look-up: the completion of a change waits for it. */
 	if (ctx.wants_copy)
 		route_copy(&ctx);
 	rcu_read_unlock();
-	for (i = 0; i < ARRAY_SIZE(ctx.run); i++)
-		if (ctx.run[i].page)
-			put_page(ctx.run[i].page);
-	kmqtt_msg_put(ctx.msg);
+	route_free(&ctx);
 	if (ctx.copies)
 		kmqtt_events_ready(kn);
-	if (ret == -E2BIG)
+	if (ret == -E2BIG || ret == -EAGAIN)
 		return ret;
 	if (ret == -ENOMEM)
 		kmqtt_stat_inc(kn, DROPPED_MEMORY);

@@ -5,6 +5,7 @@
 
 #include <linux/types.h>
 #include "frame.h"
+#include "worker.h"
 
 struct kmqtt_conn;
 struct kmqtt_msg;
@@ -12,33 +13,46 @@ struct kmqtt_net;
 struct kmqtt_pages;
 struct page;
 
+/* Larger frames become messages of their own instead of pinning arenas. */
+#define KMQTT_RUN_MAX		(KMQTT_ARENA_SIZE / 4)
+
 /**
- * struct kmqtt_inbound - a QoS 0 PUBLISH on its way through the kernel
- * @src: who sent it
- * @pub: as parsed
+ * struct kmqtt_inbound - QoS 0 PUBLISHes on their way through the kernel
+ *
+ * One, or several that differ in their payload only and have no properties.
+ *
+ * @src: who sent them
+ * @pub: the first one, as parsed
  * @topic: with mount point
  * @topic_len: its length
- * @frame: the whole frame, linear
- * @frame_len: its length
- * @page: arena page it lies in, or %NULL
- * @pages: gathered pages it lies in, or %NULL
- * @verbatim: it may go out byte for byte to its own protocol version
+ * @n: how many; several lie side by side in @page and are @verbatim
+ * @frame: the whole frames, linear
+ * @frame_len: length of all
+ * @largest: length of the longest
+ * @payload: bytes of all payloads
+ * @page: arena page they lie in, or %NULL
+ * @pages: gathered pages they lie in, or %NULL
+ * @verbatim: they may go out byte for byte to their own protocol version
  */
 struct kmqtt_inbound {
 	struct kmqtt_conn *src;
 	const struct kmqtt_publish *pub;
 	const u8 *topic;
 	u16 topic_len;
+	u16 n;
 	u8 *frame;
 	u32 frame_len;
+	u32 largest;
+	u32 payload;
 	struct page *page;
 	struct kmqtt_pages *pages;
 	bool verbatim;
 };
 
 /*
- * Route @in; worker context.  Returns 0, or -E2BIG if the topic's routes are
- * too many to walk here: the daemon has to route it.
+ * Route @in; worker context.  Returns 0; -E2BIG if the topic's routes are too
+ * many to walk here: the daemon has to route it; -EAGAIN if several can only be
+ * routed one by one.
  */
 int kmqtt_route_inbound(const struct kmqtt_inbound *in);
 

@@ -264,53 +264,103 @@ static void gather_done(struct kmqtt_conn *conn)
 
 /*
  * Judge the fixed header at @data.  Returns 1 if the frame is whole, 0 if
- * bytes are missing, -1 if the connection is to be closed.
+ * bytes are missing, or minus the reason code to close with.
  */
-static int rx_header(struct kmqtt_conn *conn, const u8 *data, u32 len,
+static int rx_header(const struct kmqtt_conn *conn, const u8 *data, u32 len,
 		     struct kmqtt_fixed *fix)
 {
 	int err = rx_fixed(conn, data, len, fix);
 
 	if (err == -EAGAIN)
 		return 0;
-	if (err) {
-		kmqtt_rx_fault(conn, KMQTT_CLOSE_MALFORMED, KMQTT_RC_MALFORMED);
-		return -1;
-	}
+	if (err)
+		return -KMQTT_RC_MALFORMED;
 	/* Before any memory is spent on what is no CONNECT. */
-	if (!conn->rx.connect_seen && fix->type != KMQTT_CONNECT) {
-		kmqtt_rx_fault(conn, KMQTT_CLOSE_PROTOCOL, KMQTT_RC_PROTOCOL_ERROR);
-		return -1;
-	}
-	if (fix->hdr_len + fix->remaining > conn->max_packet_in) {
-		kmqtt_rx_fault(conn, KMQTT_CLOSE_TOO_LARGE, KMQTT_RC_PACKET_TOO_LARGE);
-		return -1;
-	}
+	if (!conn->rx.connect_seen && fix->type != KMQTT_CONNECT)
+		return -KMQTT_RC_PROTOCOL_ERROR;
+	if (fix->hdr_len + fix->remaining > conn->max_packet_in)
+		return -KMQTT_RC_PACKET_TOO_LARGE;
 	return fix->hdr_len + fix->remaining <= len;
+}
+
+/**
+ * struct rx_span - bytes that were received
+ * @data: the first one not handled, or behind those in @batch
+ * @end: behind the last one
+ * @alone: frames before this go one by one
+ * @batch: PUBLISHes not handled yet
+ */
+struct rx_span {
+	u8 *data;
+	u8 *end;
+	u8 *alone;
+	struct kmqtt_batch batch;
+};
+
+/* Handle the batch.  false: its frames are to be looked at again. */
+static bool span_settle(struct kmqtt_conn *conn, struct rx_span *span)
+{
+	u8 *first = span->batch.in.frame;
+
+	if (kmqtt_batch_handle(&span->batch, conn)) {
+		/* A batch may go to very many, and there may be many batches. */
+		cond_resched();
+		return true;
+	}
+	span->alone = span->data;
+	span->data = first;
+	return false;
+}
+
+/*
+ * Handle the next frame, or put it into the batch.  Returns 1, 0 if there is
+ * none that may be handled, or -1 if the connection is closed.
+ */
+static int span_next(struct kmqtt_conn *conn, struct rx_span *span, struct page *page)
+{
+	struct kmqtt_fixed fix;
+	int ret = 0;
+
+	if (span->data < span->end && kmqtt_rx_may_read(conn))
+		ret = rx_header(conn, span->data, span->end - span->data, &fix);
+	if (ret > 0 && span->data >= span->alone &&
+	    kmqtt_batch_add(&span->batch, conn, &fix, span->data, page)) {
+		span->data += fix.hdr_len + fix.remaining;
+		return 1;
+	}
+	/* What is in the batch comes first, and may change the answer. */
+	if (span->batch.in.n) {
+		if (span_settle(conn, span) && rx_over(conn))
+			return -1;
+		return 1;
+	}
+	if (ret < 0)
+		kmqtt_packet_fault(conn, -ret);
+	if (ret <= 0)
+		return ret;
+	if (!rx_frame(conn, &fix, span->data, page, NULL))
+		return -1;
+	span->data += fix.hdr_len + fix.remaining;
+	return 1;
 }
 
 /* Handle the frames at @data; keep what is left.  false: closed. */
 static bool rx_frames(struct kmqtt_conn *conn, u8 *data, u32 len, struct page *page)
 {
+	struct rx_span span = { .data = data, .end = data + len };
 	struct kmqtt_rx *rx = &conn->rx;
 	struct kmqtt_fixed fix;
-	u32 size;
 	int ret;
 
-	while (len && kmqtt_rx_may_read(conn)) {
-		ret = rx_header(conn, data, len, &fix);
-		if (ret < 0)
-			return false;
-		if (!ret)
-			break;
-		size = fix.hdr_len + fix.remaining;
-		if (!rx_frame(conn, &fix, data, page, NULL))
-			return false;
-		data += size;
-		len -= size;
-		/* @data begins with what was kept, and looked at, before. */
-		rx->ahead -= min(rx->ahead, size);
-	}
+	do {
+		ret = span_next(conn, &span, page);
+	} while (ret > 0);
+	if (ret < 0)
+		return false;
+	/* @data begins with what was kept, and looked at, before. */
+	rx->ahead -= min_t(u32, rx->ahead, span.data - data);
+	data = span.data;
+	len = span.end - data;
 	if (!len) {
 		part_free(conn);
 		return true;

@@ -160,9 +160,9 @@ static void tx_add(struct kmqtt_conn *conn, struct kmqtt_entry *e)
 {
 	list_add_tail(&e->node, &conn->tx.queue);
 	tx_account(&conn->tx, e, 1);
-	conn->cs[KMQTT_CS_PACKETS_TX]++;
+	conn->cs[KMQTT_CS_PACKETS_TX] += e->count;
 	if (e->kind == ENTRY_RUN || e->kind == ENTRY_MSG)
-		conn->cs[KMQTT_CS_PUBLISH_SENT]++;
+		conn->cs[KMQTT_CS_PUBLISH_SENT] += e->count;
 }
 
 /*
@@ -191,12 +191,14 @@ static bool tx_queue(struct kmqtt_conn *conn, struct kmqtt_entry *e, bool packet
 }
 
 /* An empty queue takes one message of any size, or large ones never came. */
-static bool tx_routed_room(const struct kmqtt_conn *conn, u32 cost)
+static bool tx_routed_room(const struct kmqtt_conn *conn, u32 cost, u32 count)
 {
 	const struct kmqtt_tx *tx = &conn->tx;
 
-	return (!tx->routed_bytes || (u64)tx->routed_bytes + cost <= conn->queue_bytes) &&
-	       (!conn->queue_count || tx->routed_count < conn->queue_count);
+	return ((!tx->routed_bytes && count == 1) ||
+		(u64)tx->routed_bytes + cost <= conn->queue_bytes) &&
+	       (!conn->queue_count ||
+		(u64)tx->routed_count + count <= conn->queue_count);
 }
 
 /* A routed message found no room; not under tx->lock. */
@@ -208,8 +210,7 @@ static void tx_dropped(struct kmqtt_conn *conn)
 }
 
 /* Try to extend the last entry; under tx->lock. */
-static bool tx_merge(struct kmqtt_conn *conn, struct page *page, u8 *addr, u32 len,
-		     u32 payload)
+static bool tx_merge(struct kmqtt_conn *conn, const struct kmqtt_run *run)
 {
 	struct kmqtt_tx *tx = &conn->tx;
 	struct kmqtt_entry *e;
@@ -218,82 +219,83 @@ static bool tx_merge(struct kmqtt_conn *conn, struct page *page, u8 *addr, u32 l
 	if (list_empty(&tx->queue))
 		return false;
 	e = list_last_entry(&tx->queue, struct kmqtt_entry, node);
-	if (e->kind != ENTRY_RUN || e->page != page || e->addr + e->len != addr)
+	if (e->kind != ENTRY_RUN || e->page != run->page || e->addr + e->len != run->addr)
 		return false;
-	if (!kmqtt_mem_charge_queue(conn->kn, len))
+	if (!kmqtt_mem_charge_queue(conn->kn, run->len))
 		return false;
-	e->len += len;
-	e->charged += len;
-	e->cost += len;
-	e->payload += payload;
-	e->count++;
-	tx->routed_bytes += len;
-	tx->routed_count++;
-	conn->cs[KMQTT_CS_PACKETS_TX]++;
-	conn->cs[KMQTT_CS_PUBLISH_SENT]++;
+	e->len += run->len;
+	e->charged += run->len;
+	e->cost += run->len;
+	e->payload += run->payload;
+	e->count += run->count;
+	tx->routed_bytes += run->len;
+	tx->routed_count += run->count;
+	conn->cs[KMQTT_CS_PACKETS_TX] += run->count;
+	conn->cs[KMQTT_CS_PUBLISH_SENT] += run->count;
 	return true;
 }
 
 /* Under tx->lock: 1 merged, 0 needs an entry, -ENOSPC. */
-static int tx_run_locked(struct kmqtt_conn *conn, struct page *page, u8 *addr,
-			 u32 len, u32 payload, bool spare)
+static int tx_run_locked(struct kmqtt_conn *conn, const struct kmqtt_run *run,
+			 bool spare)
 {
-	if (!tx_routed_room(conn, len)) {
+	if (!tx_routed_room(conn, run->len, run->count)) {
 		conn->cs[KMQTT_CS_DROPPED] += !spare;
 		return -ENOSPC;
 	}
-	return tx_merge(conn, page, addr, len, payload);
+	return tx_merge(conn, run);
 }
 
-static struct kmqtt_entry *run_alloc(struct kmqtt_conn *conn, struct page *page,
-				     u8 *addr, u32 len, u32 payload)
+static struct kmqtt_entry *run_alloc(struct kmqtt_conn *conn, const struct kmqtt_run *run)
 {
 	struct kmqtt_entry *e;
 
 	/* The bytes lie in the arena, or in a copy of our own. */
-	if (!entry_charge(conn, KMQTT_TX_ROUTED, len))
+	if (!entry_charge(conn, KMQTT_TX_ROUTED, run->len))
 		return NULL;
 	e = entry_alloc(conn, ENTRY_RUN, KMQTT_TX_ROUTED, 0, GFP_NOWAIT);
 	if (!e) {
-		kmqtt_mem_uncharge(conn->kn, len);
+		kmqtt_mem_uncharge(conn->kn, run->len);
 		return NULL;
 	}
-	e->charged += len;
-	get_page(page);
-	e->page = page;
-	e->addr = addr;
-	e->len = len;
-	e->cost = len + sizeof(*e);
-	e->payload = payload;
+	e->charged += run->len;
+	get_page(run->page);
+	e->page = run->page;
+	e->addr = run->addr;
+	e->len = run->len;
+	e->cost = run->len + sizeof(*e);
+	e->payload = run->payload;
+	e->count = run->count;
 	return e;
 }
 
-bool kmqtt_tx_run(struct kmqtt_conn *conn, struct page *page, u8 *addr, u32 len,
-		  u32 payload, bool spare)
+bool kmqtt_tx_run(struct kmqtt_conn *conn, const struct kmqtt_run *run, bool spare)
 {
+	/* Not even counted: it is tried elsewhere, or frame by frame. */
+	bool again = spare || run->count > 1;
 	struct kmqtt_tx *tx = &conn->tx;
 	struct kmqtt_entry *e;
 	int ret;
 
 	spin_lock(&tx->lock);
-	ret = tx_run_locked(conn, page, addr, len, payload, spare);
+	ret = tx_run_locked(conn, run, again);
 	spin_unlock(&tx->lock);
 	if (ret < 0) {
-		if (!spare)
+		if (!again)
 			tx_dropped(conn);
-		return !spare;
+		return !again;
 	}
 	if (!ret) {
-		e = run_alloc(conn, page, addr, len, payload);
+		e = run_alloc(conn, run);
 		if (!e) {
-			if (!spare)
+			if (!again)
 				kmqtt_stat_inc(conn->kn, DROPPED_MEMORY);
-			return !spare;
+			return !again;
 		}
 		if (!tx_queue(conn, e, true))
-			return !spare;
+			return !again;
 	}
-	kmqtt_stat_inc(conn->kn, PUBLISH_SENT);
+	kmqtt_stat_add(conn->kn, PUBLISH_SENT, run->count);
 	if (ret)
 		kmqtt_conn_kick(conn, KMQTT_CB_TX);
 	return true;
@@ -433,7 +435,7 @@ static int tx_msg_admit(struct kmqtt_conn *conn, struct kmqtt_entry *e,
 	if (opts->number && opts->number <= *last)
 		return KMQTT_DEST_ACCEPTED;
 	if (opts->class == KMQTT_TX_ROUTED) {
-		if (!tx_routed_room(conn, e->cost)) {
+		if (!tx_routed_room(conn, e->cost, 1)) {
 			conn->cs[KMQTT_CS_DROPPED] += !opts->spare;
 			return KMQTT_DEST_FULL;
 		}

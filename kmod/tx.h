@@ -45,25 +45,38 @@ struct kmqtt_tx_opts {
 	u64 number;
 };
 
+/**
+ * struct kmqtt_run - whole frames that lie side by side in an arena page
+ * @page: compound page
+ * @addr: the first frame
+ * @len: bytes of all
+ * @payload: bytes of their payloads
+ * @count: how many
+ */
+struct kmqtt_run {
+	struct page *page;
+	u8 *addr;
+	u32 len;
+	u32 payload;
+	u32 count;
+};
+
 /* Start with an empty list and the gate shut; nothing can fail. */
 void kmqtt_tx_init(struct kmqtt_conn *conn);
 
 /**
- * kmqtt_tx_run() - queue a whole frame that lies in an arena page
+ * kmqtt_tx_run() - queue whole frames that lie in an arena page
  * @conn: destination
- * @page: compound page; the entry takes a reference
- * @addr: the frame
- * @len: its length
- * @payload: length of its payload
- * @spare: somebody else may take it
+ * @run: the frames; the entry takes a reference to the page
+ * @spare: somebody else may take them
  *
- * A routed frame.  Extends the last entry if it follows it in the page.
- * Task context, also under rcu_read_lock().  Full queues drop and count.
- * Return: true; false, with nothing counted, if it is @spare and was not
- * queued.
+ * Routed frames.  They extend the last entry if they follow it in the page.
+ * Task context, also under rcu_read_lock().  A full queue drops and counts
+ * one; of several it takes none, and the caller comes with each by itself.
+ * Return: true; false, with nothing counted, if nothing was queued and the run
+ * is @spare or has several frames.
  */
-bool kmqtt_tx_run(struct kmqtt_conn *conn, struct page *page, u8 *addr, u32 len,
-		  u32 payload, bool spare);
+bool kmqtt_tx_run(struct kmqtt_conn *conn, const struct kmqtt_run *run, bool spare);
 
 /**
  * kmqtt_tx_msg() - queue a message that is encoded when it is sent

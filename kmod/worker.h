@@ -8,10 +8,13 @@
 #include <linux/types.h>
 
 struct kmqtt_conn;
+struct kmqtt_msg;
 struct page;
 
 #define KMQTT_ARENA_ORDER	3
 #define KMQTT_ARENA_SIZE	(PAGE_SIZE << KMQTT_ARENA_ORDER)
+/* Messages with one topic that are routed in one look-up. */
+#define KMQTT_BATCH_MAX		64
 
 /**
  * struct kmqtt_arena - pages of a worker that bytes are put into one after
@@ -40,6 +43,7 @@ struct kmqtt_arena {
  * @turns: how often it has; written under @turn
  * @rx: bytes are received here
  * @enc: frames are encoded here
+ * @msgs: messages of the look-up that goes on
  */
 struct kmqtt_worker {
 	struct task_struct *task;
@@ -51,6 +55,7 @@ struct kmqtt_worker {
 	unsigned long turns;
 	struct kmqtt_arena rx;
 	struct kmqtt_arena enc;
+	struct kmqtt_msg *msgs[KMQTT_BATCH_MAX];
 };
 
 /*
