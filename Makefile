@@ -4,6 +4,7 @@
 #   make module KERNEL=K the module for a kernel of the VM harness
 #   make run|stop|ctl|sh the gateway in a VM        (see README.md)
 #   make check|soak      the tests                  (see README.md)
+#   make bench|bench-compare  what a message costs  (see selftests/perf/README.md)
 #   make install|uninstall  on a gateway, as root
 
 VERSION := 0.1.0
@@ -173,6 +174,18 @@ check:
 soak:
 	@selftests/check soak
 
+# ---- benchmark -------------------------------------------------------------
+bench:
+	@selftests/install-packages run
+	@selftests/vm/vm build
+	@selftests/perf/bench $(if $(JSON),--json '$(JSON)') \
+		$(addprefix --protocol ,$(PROTOCOL)) $(SCENARIOS)
+
+bench-compare:
+	@selftests/install-packages run
+	@selftests/perf/compare $(or $(BASE),$(error BASE=REVISION is needed)) \
+		$(addprefix --protocol ,$(PROTOCOL)) $(SCENARIOS)
+
 # ---- installation on a gateway ---------------------------------------------
 DKMS_DIR = $(DESTDIR)/usr/src/kmqtt-$(VERSION)
 UNIT_DIR = $(DESTDIR)/lib/systemd/system
@@ -234,5 +247,5 @@ endif
 clean:
 	rm -rf $(BUILD) $(CACHE)/build
 
-.PHONY: all module user tools tests crash run stop ctl sh debug-kernel check soak install uninstall clean
+.PHONY: all module user tools tests crash run stop ctl sh debug-kernel check soak bench bench-compare install uninstall clean
 .DELETE_ON_ERROR:
