@@ -95,20 +95,19 @@ class Reader:
         self.held += data
         at = self.held.find(self.token)
         if at >= 0:
-            self.sink(self.held[:at])
-            tail = self.held[at:]
-            if b"\n" in tail:
-                self.status = int(tail.split(b"\n")[0].split()[1])
-                tail = b""
-            self.held = tail
+            out, self.held = self.held[:at], self.held[at:]
+            if b"\n" in self.held:
+                self.status = int(self.held.split(b"\n")[0].split()[1])
+                self.held = b""
+            self.sink(out)
             return
         keep = len(self.token)
-        self.sink(self.held[:-keep])
-        self.held = self.held[-keep:]
+        out, self.held = self.held[:-keep], self.held[-keep:]
+        self.sink(out)
 
-    def flush(self):
+    def flush(self, data=b""):
         if self.status is None:
-            self.sink(self.held)
+            self.sink(self.held + data)
         self.held = b""
 
 
@@ -152,6 +151,8 @@ def run(kernel, script, sink, timeout=300, forwards=(), mem="2G", append="", ext
             reason = pump(process, reader, time.monotonic() + timeout)
         except PowerCut:
             process.kill()
+            # What it had said before it died counts.
+            reader.flush(process.stdout.read())
             process.wait()
             raise
         finally:

@@ -9,6 +9,7 @@ clients.py rest: the facts of the former life on standard input; those of the re
 import os
 import subprocess
 import sys
+import termios
 import threading
 
 sys.path.insert(0, "/kmqtt/selftests/vm/tests")
@@ -21,8 +22,10 @@ LOCK = threading.Lock()
 
 
 def tell(*fact):
+    """It must be out before anything follows from it."""
     with LOCK:
         os.write(1, (" ".join(map(str, fact)) + "\n").encode())
+        termios.tcdrain(1)
 
 
 class Witness(Crowd):
