@@ -626,6 +626,7 @@ static int query_resolve(struct kmqtt_fib_query *query, struct kmqtt_fib *fib,
 	struct kmqtt_matches matches;
 	int err;
 
+	RCU_LOCKDEP_WARN(!rcu_read_lock_held(), "FIB look-up without RCU");
 	matches_init(&matches);
 	err = matches_collect(&matches, fib, query);
 	if (err)
@@ -646,6 +647,15 @@ out:
 	return err;
 }
 
+/* The cached entry of a topic that may have one, stale or not, and its hash. */
+static struct kmqtt_cache_entry *query_cached(const struct kmqtt_fib_query *query,
+					      struct kmqtt_fib *fib, u64 *hash)
+{
+	RCU_LOCKDEP_WARN(!rcu_read_lock_held(), "FIB look-up without RCU");
+	*hash = siphash(query->topic, query->len, &fib->trie.key);
+	return kmqtt_cache_find(&fib->cache, query->topic, query->len, *hash);
+}
+
 int kmqtt_fib_lookup(struct kmqtt_fib *fib, const u8 *topic, u16 len,
 		     const struct kmqtt_conn *source, kmqtt_fib_emit_t emit,
 		     void *ctx)
@@ -660,11 +670,9 @@ int kmqtt_fib_lookup(struct kmqtt_fib *fib, const u8 *topic, u16 len,
 	struct kmqtt_cache_entry *entry;
 	u64 hash;
 
-	RCU_LOCKDEP_WARN(!rcu_read_lock_held(), "FIB look-up without RCU");
 	if (len > KMQTT_CACHE_TOPIC_MAX)
 		return query_resolve(&query, fib, 0, false);
-	hash = siphash(topic, len, &fib->trie.key);
-	entry = kmqtt_cache_find(&fib->cache, topic, len, hash);
+	entry = query_cached(&query, fib, &hash);
 	if (entry && kmqtt_cache_valid(&fib->cache, entry)) {
 		entry_emit(entry, &query);
 		return query.n;
@@ -685,12 +693,11 @@ int kmqtt_fib_lookup_plain(struct kmqtt_fib *fib, const u8 *topic, u16 len,
 		.ctx = ctx,
 	};
 	struct kmqtt_cache_entry *entry;
+	u64 hash;
 
-	RCU_LOCKDEP_WARN(!rcu_read_lock_held(), "FIB look-up without RCU");
 	if (len > KMQTT_CACHE_TOPIC_MAX)
 		return -EAGAIN;
-	entry = kmqtt_cache_find(&fib->cache, topic, len,
-				 siphash(topic, len, &fib->trie.key));
+	entry = query_cached(&query, fib, &hash);
 	if (!entry || !entry->plain || !kmqtt_cache_valid(&fib->cache, entry))
 		return -EAGAIN;
 	entry_emit(entry, &query);

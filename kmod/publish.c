@@ -272,7 +272,7 @@ bool kmqtt_batch_add(struct kmqtt_batch *batch, struct kmqtt_conn *conn,
 	if (!in->n)
 		return batch_begin(batch, conn, fix, frame, page);
 	/* The same bytes up to the payload: what was checked needs no check. */
-	vhdr = batch->pub.payload - batch->pub.topic + sizeof(__be16);
+	vhdr = kmqtt_inbound_vhdr(in);
 	if (in->n == KMQTT_BATCH_MAX || in->frame_len + len > KMQTT_ARENA_SIZE / 2 ||
 	    len > KMQTT_RUN_MAX || fix->remaining < vhdr ||
 	    memcmp(frame + fix->hdr_len, batch->pub.payload - vhdr, vhdr))

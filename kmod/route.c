@@ -72,7 +72,7 @@ static bool inbound_next(const struct kmqtt_inbound *in, struct kmqtt_run *one)
 	};
 
 	if (in->n > 1)
-		return run_next(&all, in->pub->payload - in->pub->topic + 2, one);
+		return run_next(&all, kmqtt_inbound_vhdr(in), one);
 	if (one->addr)
 		return false;
 	*one = all;

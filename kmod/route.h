@@ -49,6 +49,12 @@ struct kmqtt_inbound {
 	bool verbatim;
 };
 
+/* Length of the variable header, which several have in common. */
+static inline u32 kmqtt_inbound_vhdr(const struct kmqtt_inbound *in)
+{
+	return in->pub->payload - in->pub->topic + sizeof(__be16);
+}
+
 /*
  * Route @in; worker context.  Returns 0; -E2BIG if the topic's routes are too
  * many to walk here: the daemon has to route it; -EAGAIN if several can only be
