@@ -7,6 +7,7 @@
 
 #include "array.h"
 #include "auth.h"
+#include "cause.h"
 #include "client.h"
 #include "conf.h"
 #include "deliver.h"
@@ -42,6 +43,11 @@ static uint64_t conn_hash(uint64_t conn)
 static uint64_t id_hash(const char *id)
 {
 	return map_hash(2, id, strlen(id));
+}
+
+uint64_t client_key(const char *id)
+{
+	return id_hash(id);
 }
 
 struct client *client_new(uint64_t conn, unsigned int listener, const char *peer)
@@ -231,10 +237,14 @@ void client_reopen(struct client *c)
 
 static void retry_one(struct client *c, void *arg)
 {
+	struct cause outer;
+
 	if (!c->retry)
 		return;
 	c->retry = false;
+	cause_begin(&outer);
 	client_reopen(c);
+	cause_end(&outer);
 }
 
 static void retry_all(evutil_socket_t fd, short what, void *arg)
@@ -266,6 +276,7 @@ void client_gate_shut(struct client *c)
 bool client_gates_release(void)
 {
 	struct client *c, *tmp;
+	struct cause outer;
 	bool any = false;
 
 	list_for_each_safe(c, tmp, &gates, gates) {
@@ -274,9 +285,12 @@ bool client_gates_release(void)
 			continue;
 		list_del(&c->gates);
 		c->gate_shut = false;
+		/* Behind all that goes to it; nothing else has to be stored. */
+		cause_begin(&outer);
 		nl_begin(KMQTT_CMD_CONN_RELEASE);
 		nl_put_u64(KMQTT_A_CONN, c->conn);
 		nl_end(NULL, NULL);
+		cause_end(&outer);
 		any = true;
 	}
 	return any;

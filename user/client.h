@@ -162,6 +162,8 @@ struct client *client_new(uint64_t conn, unsigned int listener, const char *peer
 struct client *client_find(uint64_t conn);
 /* The accepted client with this client id, also while it closes, or NULL. */
 struct client *client_find_id(const char *id);
+/* For cause_key(): an end and a beginning of the same client id stay in order. */
+uint64_t client_key(const char *id);
 /* From now on client_find_id() finds it. */
 void client_name(struct client *c, const char *id);
 /* Forget it and all that belongs to it; the session stays. */

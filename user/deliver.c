@@ -6,10 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cause.h"
 #include "client.h"
 #include "clock.h"
 #include "deliver.h"
 #include "inflight.h"
+#include "list.h"
 #include "log.h"
 #include "map.h"
 #include "mem.h"
@@ -17,12 +19,16 @@
 #include "nl.h"
 #include "packet.h"
 #include "session.h"
+#include "topic.h"
 
+/* INJECTs compared with a filter; where there are more it may match one. */
+#define RETAINED_LOOKS		1024U
 #define DESTS_PER_COMMAND	4096U	/* the results of all fit one datagram */
 #define EXPIRY_MAX_MS		(UINT32_MAX * 1000ULL)	/* of a Message Expiry Interval */
 
 /**
  * struct pending - a command whose result is to come
+ * @node: of an INJECT: in injected.all
  * @answer: what it acknowledges, with @packet
  * @m: message of an INJECT
  * @refused: its
@@ -32,6 +38,7 @@
  * @round: its round when it was sent
  */
 struct pending {
+	struct list node;
 	struct answer answer;
 	uint8_t packet[PACKET_ACK_MAX];
 	struct message *m;
@@ -43,11 +50,12 @@ struct pending {
 	} dest[];
 };
 
-/* INJECTs without result: how many, and a filter of their topics. */
+/* INJECTs without result: all, how many, and a filter of their topics. */
 static struct {
+	struct list all;
 	unsigned int n;
 	uint64_t topics;
-} injected;
+} injected = { .all = { &injected.all, &injected.all } };
 
 static uint64_t topic_bit(const char *topic, size_t len)
 {
@@ -59,6 +67,7 @@ static struct pending *pending_new(const struct answer *a, size_t n)
 	struct pending *p = mem_zalloc(sizeof(*p) + n * sizeof(p->dest[0]));
 
 	p->n = n;
+	list_init(&p->node);
 	if (!a)
 		return p;
 	p->answer = *a;
@@ -268,6 +277,7 @@ void deliver_publish(const struct message *m, const struct delivery *v, size_t n
 	struct pending *r;
 	size_t part;
 
+	cause_after(m->wait);
 	if (!n && a)
 		deliver_answer(a);
 	while (n) {
@@ -310,6 +320,7 @@ static void inject_done(void *arg, int error, const struct nlmsghdr *reply,
 {
 	struct pending *r = arg;
 
+	list_del(&r->node);
 	if (!--injected.n)
 		injected.topics = 0;
 	if (error == -E2BIG) {
@@ -332,12 +343,30 @@ void deliver_order(const char *topic, size_t len)
 	nl_flush();
 }
 
+void deliver_retained_first(const char *filter)
+{
+	unsigned int n = RETAINED_LOOKS;
+	const struct pending *r;
+
+	list_for_each(r, &injected.all, node) {
+		const struct message *m = r->m;
+
+		if (!n-- || (m->retain &&
+			     kmqtt_topic_matches((const __u8 *)filter, strlen(filter),
+						 (const __u8 *)m->topic, m->topic_len))) {
+			cause_stay();
+			return;
+		}
+	}
+}
+
 void deliver_inject(struct message *m, const struct answer *a, inject_refused_t refused)
 {
 	struct pending *r = pending_new(a, 0);
 
 	r->m = message_get(m);
 	r->refused = refused;
+	cause_after(m->wait);
 	begin_with_payload(KMQTT_CMD_INJECT, m);
 	put_message(m);
 	if (m->retain)
@@ -345,6 +374,7 @@ void deliver_inject(struct message *m, const struct answer *a, inject_refused_t 
 	if (m->source)
 		nl_put_u64(KMQTT_A_SOURCE_CONN, m->source);
 	put_answer(a);
+	list_add_tail(&r->node, &injected.all);
 	injected.n++;
 	injected.topics |= topic_bit(m->topic, m->topic_len);
 	nl_end(inject_done, r);

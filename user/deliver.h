@@ -65,6 +65,12 @@ void deliver_publish(const struct message *m, const struct delivery *v, size_t n
 		     const struct answer *a);
 /* An entry of a session on its own. */
 void deliver_outgoing(struct outgoing *out);
+/*
+ * To be called before a route of @filter is added: who has subscribed is owed
+ * the retained values of now, and must not get those again that are on their way
+ * through the FIB.
+ */
+void deliver_retained_first(const char *filter);
 /* QoS 0, through the FIB.  @refused is called if too many filters match. */
 void deliver_inject(struct message *m, const struct answer *a, inject_refused_t refused);
 /*

@@ -2,6 +2,7 @@
 /*
  * Events to their handlers.
  */
+#include "cause.h"
 #include "client.h"
 #include "copies.h"
 #include "deliver.h"
@@ -102,6 +103,9 @@ static void handle_writable(const struct kevent *e)
 
 void handle_event(const struct kevent *e)
 {
+	struct cause outer;
+
+	cause_begin(&outer);
 	switch (e->type) {
 	case KMQTT_EV_PACKET:
 		handle_packet(e);
@@ -121,4 +125,5 @@ void handle_event(const struct kevent *e)
 			handle_unsubscribe_done(e->token);
 		break;
 	}
+	cause_end(&outer);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "array.h"
+#include "cause.h"
 #include "client.h"
 #include "conf.h"
 #include "deliver.h"
@@ -130,6 +131,8 @@ void handle_close(const struct kevent *e)
 	/* Others may wait behind it, accepted or not. */
 	id = c->id ? c->id : c->wait_id;
 	id = id ? mem_strndup(id, strlen(id)) : NULL;
+	if (id)
+		cause_key(client_key(id));
 	if (c->session)
 		close_session(c, e);
 	else

@@ -10,6 +10,7 @@
 #include <sys/random.h>
 
 #include "auth.h"
+#include "cause.h"
 #include "client.h"
 #include "conf.h"
 #include "cookie.h"
@@ -31,6 +32,7 @@
 #include "route.h"
 #include "session.h"
 #include "stop.h"
+#include "store.h"
 #include "will.h"
 
 #define ID_MAX_31	23	/* client id in 3.1 */
@@ -199,11 +201,14 @@ static int choose_id(struct attempt *a)
 static void hashed(struct password_ticket *ticket, bool right)
 {
 	struct client *c = container_of(ticket, struct client, ticket);
+	struct cause outer;
 
 	c->verdict = right ? VERDICT_GOOD : VERDICT_BAD;
 	if (c->state != CLIENT_WAITING)
 		return;
+	cause_begin(&outer);
 	client_wake(c->wait_id);
+	cause_end(&outer);
 	event_settle();
 }
 
@@ -590,6 +595,9 @@ static void accept_client(struct attempt *a)
 	struct session *s = session_find(a->id);
 	bool present;
 
+	/* Behind the end of who had the client id, and of its former session. */
+	cause_key(client_key(a->id));
+	cause_after(store_deleting(a->id));
 	if (s && a->p.clean) {
 		session_free(s);
 		s = NULL;

@@ -246,6 +246,7 @@ static void subscribe_one(const struct packet *p, const struct packet_filters *f
 	rib_store(w->sub);
 	w->of->refs++;
 	w->of->remaining++;
+	deliver_retained_first(name.filter);
 	route_add(p->c->conn, w->sub, KMQTT_ROUTE_F_HOLD, route_added, w);
 	log_msg(MQTTD_LOG_SUBSCRIBE, "%s %u %s", p->c->id, opts.qos, name.filter);
 	route_name_free(&name);

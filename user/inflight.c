@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cause.h"
 #include "client.h"
 #include "clock.h"
 #include "conf.h"
@@ -15,6 +16,7 @@
 #include "log.h"
 #include "mem.h"
 #include "message.h"
+#include "nl.h"
 #include "packet.h"
 #include "retain.h"
 #include "rib.h"
@@ -730,12 +732,15 @@ void inflight_pump(struct session *s)
 static void turn(evutil_socket_t fd, short what, void *arg)
 {
 	unsigned int n = TURN_SESSIONS;
+	struct cause outer;
 	struct session *s;
 
 	while (n-- && !list_empty(&turns)) {
 		s = list_first(&turns, struct session, turn);
 		list_del(&s->turn);
+		cause_begin(&outer);
 		pump(s, TURN_STEPS);
+		cause_end(&outer);
 	}
 	if (!list_empty(&turns))
 		turn_arm();

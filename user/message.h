@@ -20,6 +20,7 @@
  * @retain: as published, for Retain As Published
  * @source: connection of the publisher, 0 = none
  * @store_id: where the store keeps it, 0 = nowhere; belongs to the store
+ * @wait: what the store must have committed before anybody is shown it
  * @expires: clock_ms() when it expires, 0 = never
  * @retained: retain_clock() when it was stored there
  * @source_id: client id of the publisher, for No Local of retained messages,
@@ -37,6 +38,7 @@ struct message {
 	bool retain;
 	uint64_t source;
 	uint64_t store_id;
+	uint64_t wait;
 	uint64_t expires;
 	uint64_t retained;
 	const char *source_id;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include <linux/genetlink.h>
 
+#include "cause.h"
 #include "list.h"
 #include "log.h"
 #include "mem.h"
@@ -20,6 +21,8 @@
 #define NL_RECV_BYTES	(256U * 1024)
 #define NL_HDRLEN	(MNL_NLMSG_HDRLEN + GENL_HDRLEN)
 #define NL_ATTR_MAX	(UINT16_MAX - MNL_ATTR_HDRLEN)
+#define NL_KEYS		(1U << 20)
+#define NL_KEYS_LISTED	1024U
 
 struct nl_command {
 	uint8_t cmd;
@@ -43,7 +46,8 @@ struct nl_datagram {
  * @first: sequence number of its first message, when it is sent
  * @closed: takes no more commands
  * @more: its last command goes on in the next batch
- * @msg: offset of the command begun last
+ * @msg: offset of the last command
+ * @before: offset of the one before it
  * @buf: messages
  * @len: bytes in @buf
  * @room: size of @buf
@@ -58,6 +62,7 @@ struct nl_batch {
 	bool closed;
 	bool more;
 	size_t msg;
+	size_t before;
 	uint8_t *buf;
 	size_t len, room;
 	struct nl_command *commands;
@@ -71,11 +76,14 @@ struct nl_batch {
  * @seq: of the last message
  * @dump_seq: of the dump that goes on, or 0
  * @queue: batches, in order
- * @urgent: batches that overtake those of @queue
+ * @queue_wait: the most that a batch in @queue waits for
+ * @passing: batches that pass those of @queue
+ * @urgent: batches that overtake all
  * @filling: the one of the two that commands go to
  * @unfinished: the one whose last batch sent had @more, or NULL
  * @committed: what the store has committed
  * @together: no other command may come between those that follow
+ * @may_pass: so may the open command, as far as was known when it was begun
  * @batch: the one with the open command
  * @nest: offset of the open nest
  * @spare: an empty batch, or NULL
@@ -88,17 +96,37 @@ static struct {
 	uint32_t seq;
 	uint32_t dump_seq;
 	struct list queue;
+	uint64_t queue_wait;
+	struct list passing;
 	struct list urgent;
 	struct list *filling;
 	struct list *unfinished;
 	uint64_t committed;
 	bool together;
+	bool may_pass;
 	struct nl_batch *batch;
 	size_t nest;
 	struct nl_batch *spare;
 	struct list backlog;
 	uint8_t recv_buf[NL_RECV_BYTES];
 } nl = { .fd = -1 };
+
+/*
+ * Which connections and keys the commands in nl.queue have to do with, by the
+ * low bits of their numbers: one that is named wrongly makes others wait, no
+ * more.
+ *
+ * @bits: one for each
+ * @listed: those that are set
+ * @n: how many, above NL_KEYS_LISTED not listed
+ * @all: one may have to do with any
+ */
+static struct {
+	uint8_t bits[NL_KEYS / 8];
+	uint32_t listed[NL_KEYS_LISTED];
+	size_t n;
+	bool all;
+} queued;
 
 static void nl_sockopts(void)
 {
@@ -138,8 +166,10 @@ int nl_open(void)
 
 	list_init(&nl.backlog);
 	list_init(&nl.queue);
+	list_init(&nl.passing);
 	list_init(&nl.urgent);
 	nl.filling = &nl.queue;
+	nl.queue_wait = 0;
 	nl.unfinished = NULL;
 	nl.committed = 0;
 	nl.fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
@@ -181,6 +211,20 @@ static void batch_free(struct nl_batch *b)
 	free(b);
 }
 
+/* Keep the buffers of one that is empty or was sent for the next. */
+static void batch_recycle(struct nl_batch *b)
+{
+	struct nl_batch empty = { .buf = b->buf, .room = b->room, .commands = b->commands,
+				  .commands_room = b->commands_room };
+
+	if (nl.spare || b->room > 4 * NL_BATCH_BYTES) {
+		batch_free(b);
+		return;
+	}
+	*b = empty;
+	nl.spare = b;
+}
+
 static void batches_free(struct list *queue)
 {
 	struct nl_batch *b, *tmp;
@@ -191,6 +235,20 @@ static void batches_free(struct list *queue)
 	}
 }
 
+static void queued_clear(void)
+{
+	size_t i;
+
+	if (queued.n > NL_KEYS_LISTED)
+		memset(queued.bits, 0, sizeof(queued.bits));
+	else
+		for (i = 0; i < queued.n; i++)
+			queued.bits[queued.listed[i] / 8] = 0;
+	queued.n = 0;
+	queued.all = false;
+	nl.queue_wait = 0;
+}
+
 void nl_close(void)
 {
 	if (nl.fd < 0)
@@ -199,7 +257,9 @@ void nl_close(void)
 	nl.fd = -1;
 	datagrams_free(&nl.backlog);
 	batches_free(&nl.queue);
+	batches_free(&nl.passing);
 	batches_free(&nl.urgent);
+	queued_clear();
 	batch_free(nl.spare);
 	nl.spare = NULL;
 	nl.dump_seq = 0;
@@ -230,10 +290,20 @@ static struct nlmsghdr *nl_header(const struct nl_batch *b)
 	return (struct nlmsghdr *)(b->buf + b->msg);
 }
 
+static struct nl_batch *batch_new(uint64_t wait, struct list *queue)
+{
+	struct nl_batch *b = nl.spare ? nl.spare : mem_zalloc(sizeof(*b));
+
+	nl.spare = NULL;
+	b->wait = wait;
+	list_add_tail(&b->node, queue);
+	return b;
+}
+
 /* The batch that takes the next command. */
 static struct nl_batch *batch_get(void)
 {
-	uint64_t wait = nl.filling == &nl.urgent ? 0 : store_seq();
+	uint64_t wait = nl.filling == &nl.urgent ? 0 : cause_wait();
 	struct nl_batch *b;
 
 	if (!list_empty(nl.filling)) {
@@ -242,27 +312,30 @@ static struct nl_batch *batch_get(void)
 			return b;
 		b->more = nl.together;
 	}
-	b = nl.spare ? nl.spare : mem_zalloc(sizeof(*b));
-	nl.spare = NULL;
-	b->wait = wait;
-	list_add_tail(&b->node, nl.filling);
-	return b;
+	if (nl.filling == &nl.queue && wait > nl.queue_wait)
+		nl.queue_wait = wait;
+	return batch_new(wait, nl.filling);
+}
+
+static struct nl_command *command_new(struct nl_batch *b)
+{
+	if (b->n_commands == b->commands_room) {
+		b->commands_room = b->commands_room ? b->commands_room * 2 : 256;
+		b->commands = mem_realloc(b->commands,
+					  b->commands_room * sizeof(*b->commands));
+	}
+	return &b->commands[b->n_commands++];
 }
 
 /* A command at the end of nl.batch. */
 static void batch_begin(uint8_t cmd)
 {
 	struct nl_batch *b = nl.batch;
-	struct nl_command *c;
 	struct genlmsghdr *genl;
 	struct nlmsghdr *h;
 
-	if (b->n_commands == b->commands_room) {
-		b->commands_room = b->commands_room ? b->commands_room * 2 : 256;
-		b->commands = mem_realloc(b->commands, b->commands_room * sizeof(*c));
-	}
-	c = &b->commands[b->n_commands++];
-	*c = (struct nl_command){ .cmd = cmd };
+	*command_new(b) = (struct nl_command){ .cmd = cmd };
+	b->before = b->msg;
 	b->msg = b->len;
 	h = batch_reserve(NL_HDRLEN);
 	h->nlmsg_type = nl.family;
@@ -274,6 +347,10 @@ static void batch_begin(uint8_t cmd)
 
 void nl_begin(uint8_t cmd)
 {
+	const struct cause *cause = cause_now();
+
+	nl.may_pass = cause->known && !cause->stay && !nl.together &&
+		      cause_wait() <= nl.committed;
 	nl.batch = batch_get();
 	batch_begin(cmd);
 }
@@ -288,10 +365,17 @@ void nl_together(bool on)
 	nl.together = on;
 }
 
+static void queue_close(struct list *queue)
+{
+	if (!list_empty(queue))
+		list_entry(queue->prev, struct nl_batch, node)->closed = true;
+}
+
 void nl_fence(void)
 {
-	if (!list_empty(nl.filling))
-		list_entry(nl.filling->prev, struct nl_batch, node)->closed = true;
+	queue_close(nl.filling);
+	if (nl.filling == &nl.queue)
+		queue_close(&nl.passing);
 }
 
 void nl_committed(uint64_t seq)
@@ -357,7 +441,98 @@ void nl_nest_end(void)
 	a->nla_len = (uint16_t)(nl.batch->len - nl.nest);
 }
 
-void nl_end(nl_done_t done, void *arg)
+/* ---- what may pass ------------------------------------------------------- */
+
+/* Do something with a key; false ends it. */
+typedef bool (*key_fn_t)(uint64_t key);
+
+static bool key_is_free(uint64_t key)
+{
+	uint32_t at = key & (NL_KEYS - 1);
+
+	return !(queued.bits[at / 8] & 1U << at % 8);
+}
+
+static bool key_note(uint64_t key)
+{
+	uint32_t at = key & (NL_KEYS - 1);
+
+	if (!key_is_free(key))
+		return true;
+	queued.bits[at / 8] |= (uint8_t)(1U << at % 8);
+	if (queued.n < NL_KEYS_LISTED)
+		queued.listed[queued.n] = at;
+	if (queued.n <= NL_KEYS_LISTED)
+		queued.n++;
+	return true;
+}
+
+static bool dest_key(const struct nlattr *dest, key_fn_t fn)
+{
+	const struct nlattr *a;
+
+	mnl_attr_for_each_nested(a, dest)
+		if (mnl_attr_get_type(a) == KMQTT_AD_CONN)
+			return fn(nl_u64(a));
+	return true;
+}
+
+/*
+ * All keys of the open command, until @fn says no.  Returns how many, or -1 if
+ * it did.
+ */
+static int command_keys(key_fn_t fn)
+{
+	const struct nlmsghdr *h = nl_header(nl.batch);
+	const struct nlattr *a;
+	uint64_t key = cause_now()->key;
+	bool ok = !key || fn(key);
+	int n = 0;
+
+	mnl_attr_for_each(a, h, GENL_HDRLEN) {
+		uint16_t type = mnl_attr_get_type(a);
+
+		if (!ok)
+			return -1;
+		if (type != KMQTT_A_CONN && type != KMQTT_A_SOURCE_CONN &&
+		    type != KMQTT_A_DEST)
+			continue;
+		ok = type == KMQTT_A_DEST ? dest_key(a, fn) : fn(nl_u64(a));
+		n++;
+	}
+	return ok ? n : -1;
+}
+
+/* Is it of a kind that others never wait for, if it names no connection? */
+static bool is_alone(uint8_t cmd)
+{
+	return cmd == KMQTT_CMD_DELIVER || cmd == KMQTT_CMD_INJECT ||
+	       cmd == KMQTT_CMD_STATS_GET || cmd == KMQTT_CMD_PARAM_GET;
+}
+
+/* Move the open command to those that pass. */
+static void command_pass(void)
+{
+	struct nl_batch *from = nl.batch, *to = NULL;
+	size_t len = from->len - from->msg;
+
+	if (!list_empty(&nl.passing))
+		to = list_entry(nl.passing.prev, struct nl_batch, node);
+	if (!to || to->closed || to->len > NL_BATCH_BYTES)
+		to = batch_new(0, &nl.passing);
+	*command_new(to) = from->commands[--from->n_commands];
+	nl.batch = to;
+	to->msg = to->len;
+	memcpy(batch_reserve(len), from->buf + from->msg, len);
+	from->len = from->msg;
+	from->msg = from->before;
+	if (from->n_commands)
+		return;
+	list_del(&from->node);
+	batch_recycle(from);
+}
+
+static struct nl_command *command_end(nl_done_t done, void *arg)
 {
 	struct nl_batch *b = nl.batch;
 	struct nl_command *c = &b->commands[b->n_commands - 1];
@@ -365,6 +540,20 @@ void nl_end(nl_done_t done, void *arg)
 	nl_header(b)->nlmsg_len = (uint32_t)(b->len - b->msg);
 	c->done = done;
 	c->arg = arg;
+	return c;
+}
+
+void nl_end(nl_done_t done, void *arg)
+{
+	const struct nl_command *c = command_end(done, arg);
+
+	if (nl.filling != &nl.queue || !store_is_open())
+		return;
+	if (nl.may_pass && nl.queue_wait > nl.committed && !queued.all &&
+	    command_keys(key_is_free) > 0)
+		command_pass();
+	else if (!command_keys(key_note) && !is_alone(c->cmd))
+		queued.all = true;
 }
 
 /* The kernel's words for a refusal, or "". */
@@ -456,14 +645,19 @@ static void replies_collect(uint32_t last, struct list *replies)
 static void command_done(struct nl_command *c, int error,
 			 const struct nlmsghdr *reply, const char *text)
 {
+	struct cause outer;
+
 	if (c->called)
 		return;
 	c->called = true;
+	/* What follows from a result follows from what the command waited for. */
+	cause_begin(&outer);
 	if (c->done)
 		c->done(c->arg, error, reply, text);
 	else if (error && error != -ENOENT && error != -ESHUTDOWN)
 		log_warning("kernel refused command %u: %s%s%s", c->cmd,
 			    strerror(-error), *text ? ": " : "", text);
+	cause_end(&outer);
 }
 
 static void reply_handle(struct nl_batch *b, const struct nlmsghdr *h)
@@ -510,20 +704,6 @@ static int batch_send(struct nl_batch *b)
 	return n < 0 ? -errno : 0;
 }
 
-/* Keep the buffers of one that was sent for the next. */
-static void batch_recycle(struct nl_batch *b)
-{
-	struct nl_batch empty = { .buf = b->buf, .room = b->room, .commands = b->commands,
-				  .commands_room = b->commands_room };
-
-	if (nl.spare || b->room > 4 * NL_BATCH_BYTES) {
-		batch_free(b);
-		return;
-	}
-	*b = empty;
-	nl.spare = b;
-}
-
 /* Send it and hand out the results. */
 static void batch_run(struct nl_batch *b)
 {
@@ -558,8 +738,10 @@ static struct nl_batch *batch_next(void)
 	struct list *queue = nl.unfinished;
 	struct nl_batch *b;
 
-	if (!queue)
-		queue = list_empty(&nl.urgent) ? &nl.queue : &nl.urgent;
+	if (!queue && !list_empty(&nl.urgent))
+		queue = &nl.urgent;
+	else if (!queue)
+		queue = list_empty(&nl.passing) ? &nl.queue : &nl.passing;
 	if (list_empty(queue))
 		return NULL;
 	b = list_first(queue, struct nl_batch, node);
@@ -567,6 +749,8 @@ static struct nl_batch *batch_next(void)
 		return NULL;
 	nl.unfinished = b->more ? queue : NULL;
 	list_del(&b->node);
+	if (list_empty(&nl.queue))
+		queued_clear();
 	return b;
 }
 
@@ -582,7 +766,7 @@ void nl_flush(void)
 
 bool nl_held(void)
 {
-	return !list_empty(&nl.queue) || !list_empty(&nl.urgent);
+	return !list_empty(&nl.queue) || !list_empty(&nl.passing) || !list_empty(&nl.urgent);
 }
 
 void nl_dump_start(uint8_t cmd)
@@ -593,7 +777,7 @@ void nl_dump_start(uint8_t cmd)
 	nl_flush();
 	nl.batch = &b;
 	batch_begin(cmd);
-	nl_end(NULL, NULL);
+	command_end(NULL, NULL);
 	nl_header(&b)->nlmsg_flags |= NLM_F_DUMP;
 	error = batch_send(&b);
 	nl.dump_seq = nl.seq;

@@ -66,8 +66,8 @@ bool nl_held(void);
 
 /*
  * Nothing may be seen before what it follows from is in the store: a command
- * waits for all operations that were appended before it was begun, and so do
- * those behind it.
+ * waits for what cause_wait() says when it is begun, and so do those behind it.
+ * Those that follow from one cause (cause.h) may pass.
  */
 /* The store has committed all up to @seq; call nl_flush() then. */
 void nl_committed(uint64_t seq);

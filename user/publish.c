@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 
+#include "cause.h"
 #include "client.h"
 #include "conf.h"
 #include "copies.h"
@@ -13,6 +14,7 @@
 #include "kmqtt.h"
 #include "mem.h"
 #include "message.h"
+#include "nl.h"
 #include "persist.h"
 #include "publish.h"
 #include "retain.h"
@@ -86,6 +88,9 @@ void publish_send(struct message *m, struct rib_dests *dests, const struct answe
 	}
 	if (stored && m->qos)
 		persist_mark(a);
+	/* Also for those that get it later. */
+	if (cause_wait() > m->wait)
+		m->wait = cause_wait();
 	deliver_publish(m, v, n, a);
 	free(v);
 	rib_dests_free(dests);

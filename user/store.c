@@ -34,6 +34,8 @@
  * @batch: gathers, its number is one above @handed
  * @handed: number of the last batch handed over
  * @committed: number of the last batch committed
+ * @ops: operations so far
+ * @deleting: session deletions that are not committed
  * @backlog: see store_backlog()
  * @last_message: the last one charged to the backlog: many operations in a row
  *	hold the same
@@ -54,6 +56,8 @@ static struct store {
 	struct store_batch batch;
 	uint64_t handed;
 	uint64_t committed;
+	uint64_t ops;
+	struct map deleting;
 	size_t backlog;
 	const struct message *last_message;
 	int wake_fd;
@@ -74,6 +78,8 @@ static void free_ops(struct store_batch *b)
 		struct store_op *next = op->next;
 
 		store.backlog -= op->bytes;
+		if (op->type == OP_SESSION_DELETE)
+			map_del(&store.deleting, &op->deleting);
 		message_put(op->msg);
 		free(op);
 		op = next;
@@ -177,6 +183,30 @@ uint64_t store_seq(void)
 	return store.handed > store.committed ? store.handed : 0;
 }
 
+uint64_t store_ops(void)
+{
+	return store.ops;
+}
+
+static uint64_t id_hash(const char *client_id)
+{
+	return map_hash(5, client_id, strlen(client_id));
+}
+
+uint64_t store_deleting(const char *client_id)
+{
+	struct map_entry *e;
+	uint64_t seq = 0;
+
+	for (e = map_first(&store.deleting, id_hash(client_id)); e; e = map_next(e)) {
+		const struct store_op *op = container_of(e, struct store_op, deleting);
+
+		if (op->seq > seq && !strcmp(op->client_id, client_id))
+			seq = op->seq;
+	}
+	return seq > store.committed ? seq : 0;
+}
+
 size_t store_backlog(void)
 {
 	return store.backlog;
@@ -190,7 +220,10 @@ static void append(struct store_op *op, size_t bytes, struct message *m)
 		if (m != store.last_message)
 			op->bytes += message_size(m);
 		store.last_message = m;
+		/* Who shows it shows what is to be stored. */
+		m->wait = store.handed + 1;
 	}
+	store.ops++;
 	store.backlog += op->bytes;
 	if (!store.batch.first && store.started)
 		event_active(store.flush, 0, 0);
@@ -298,6 +331,7 @@ void store_close(void)
 		stop();
 	/* Never handed over: the store was only loaded, or committed() went on. */
 	free_ops(&store.batch);
+	map_free(&store.deleting);
 	store_db_close(&store.db);
 	memset(&store, 0, sizeof(store));
 }
@@ -355,7 +389,12 @@ void store_session_put(const struct store_session *s)
 
 void store_session_delete(const char *client_id)
 {
-	session_op(OP_SESSION_DELETE, client_id, NULL);
+	struct store_op *op = session_op(OP_SESSION_DELETE, client_id, NULL);
+
+	if (!op)
+		return;
+	op->seq = store.handed + 1;
+	map_add(&store.deleting, &op->deleting, id_hash(client_id));
 }
 
 void store_session_numbers(const char *client_id, uint64_t number, uint16_t packet_id)

@@ -225,6 +225,15 @@ void store_close(void);
  */
 uint64_t store_seq(void);
 
+/* Operations so far: has one been appended since? */
+uint64_t store_ops(void);
+
+/*
+ * What waits for the end of this session: store_seq() at its last
+ * store_session_delete(); 0 if that is committed, or there was none.
+ */
+uint64_t store_deleting(const char *client_id);
+
 /**
  * store_flush - hand over the batch now, not at the end of the turn of the loop
  */

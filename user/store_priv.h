@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "map.h"
 #include "store.h"
 
 #define STORE_APPLICATION_ID	0x6b6d7174	/* "kmqt" */
@@ -58,6 +59,8 @@ enum store_op_type {
  * @bytes: what it counts for in store_backlog()
  * @client_id: the session, or NULL; in @data like all else that is pointed to
  * @topic: of a retained message to delete
+ * @deleting: of a session to delete, by @client_id
+ * @seq: of its batch, likewise
  * @msg: a reference that the operation holds, or NULL
  */
 struct store_op {
@@ -67,6 +70,8 @@ struct store_op {
 	const char *client_id;
 	const char *topic;
 	struct message *msg;
+	struct map_entry deleting;
+	uint64_t seq;
 	union {
 		struct store_session session;
 		struct store_subscription sub;

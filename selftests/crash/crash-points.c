@@ -4,6 +4,9 @@
  * each batch of commands that it sends to the kernel, and each transaction that
  * its store commits.  n is MQTTD_CRASH_AT in the environment.
  *
+ * And one whose disk stalls: as long as there is a file of the name that
+ * MQTTD_STALL has, no transaction is committed.
+ *
  * Linked with --wrap for the two functions, so that the daemon is the one that
  * ships.
  */
@@ -13,6 +16,8 @@
 #include <unistd.h>
 
 #include "crash-points.h"
+
+#define STALL_POLL_US	20000
 
 static atomic_long points;
 
@@ -37,8 +42,11 @@ ssize_t __wrap_sendto(int fd, const void *buf, size_t len, int flags,
 
 int __wrap_store_db_commit(struct store_db *db, const struct store_batch *b, char *text)
 {
+	const char *stall = getenv("MQTTD_STALL");
 	int rc;
 
+	while (stall && !access(stall, F_OK))
+		usleep(STALL_POLL_US);
 	point();
 	rc = __real_store_db_commit(db, b, text);
 	point();

@@ -75,6 +75,10 @@ void deliver_inject(struct message *m, const struct answer *a, inject_refused_t 
 {
 }
 
+void deliver_retained_first(const char *filter)
+{
+}
+
 void deliver_order(const char *topic, size_t len)
 {
 }
