@@ -11,7 +11,8 @@
  * the operations that were appended since it began and for what cause_after()
  * names, and pass those before them that wait, unless one of these has to do
  * with the same connection or key: the order that a client may see, and that of
- * acknowledgements, is that of one connection.
+ * acknowledgements, is that of one connection.  Nor does one pass those of its
+ * own cause: an acknowledgement may rest on what another connection was given.
  */
 #ifndef MQTTD_CAUSE_H
 #define MQTTD_CAUSE_H

@@ -435,6 +435,20 @@ static bool connack_fits(const struct attempt *a)
 	return len <= a->p.max_packet;
 }
 
+/*
+ * A session that is or was stored waits for the store with all that it is sent:
+ * while the disk stalls, that counts as well.
+ */
+static bool has_room(const struct attempt *a)
+{
+	const struct session *s = session_find(a->id);
+	size_t cost = session_cost(a->id);
+
+	if (store_is_open() && (choose_expiry(&a->p) || (s && s->stored)))
+		cost += nl_held_bytes() + store_backlog();
+	return mem_room(cost);
+}
+
 /* Returns 0, a reason code, LATER or MORE. */
 static int judge(struct attempt *a, const uint8_t *data, size_t len)
 {
@@ -461,7 +475,7 @@ static int judge(struct attempt *a, const uint8_t *data, size_t len)
 		reason = a->p.auth_method.p ? check_auth(a) : check_credentials(a);
 	if (!reason)
 		reason = choose_keepalive(a);
-	if (!reason && !mem_room(session_cost(a->id)))
+	if (!reason && !has_room(a))
 		reason = KMQTT_RC_QUOTA;
 	if (!reason)
 		reason = make_will(a);

@@ -453,10 +453,18 @@ static bool queue_makes_room(struct session *s)
 	return true;
 }
 
-/* What waits here would be lost with us, and the kernel must know. */
+/*
+ * What waits here would be lost with us, and the kernel must know before anybody
+ * is told that we have it.
+ */
 static void owe(struct client *c)
 {
-	if (!c || c->is_volatile || c->session->stored)
+	if (!c || c->session->stored)
+		return;
+	/* That it is to know may wait for the store, with what it comes with. */
+	if (nl_names(c->conn))
+		cause_stay();
+	if (c->is_volatile)
 		return;
 	c->is_volatile = true;
 	deliver_volatile(c->conn);

@@ -17,6 +17,8 @@
 #include "store.h"
 
 #define NL_BATCH_BYTES	(256U * 1024)	/* send when a batch is larger */
+#define NL_BATCH_ROOM	4096U		/* to begin with: many may wait for the store */
+#define NL_BATCH_COMMANDS 32U
 #define NL_SOCKBUF	(8 * 1024 * 1024)
 #define NL_RECV_BYTES	(256U * 1024)
 #define NL_HDRLEN	(MNL_NLMSG_HDRLEN + GENL_HDRLEN)
@@ -277,7 +279,7 @@ static void *batch_reserve(size_t len)
 
 	if (b->len + len > b->room) {
 		while (b->len + len > b->room)
-			b->room = b->room ? b->room * 2 : 2 * NL_BATCH_BYTES;
+			b->room = b->room ? b->room * 2 : NL_BATCH_ROOM;
 		b->buf = mem_realloc(b->buf, b->room);
 	}
 	memset(b->buf + b->len, 0, len);
@@ -320,7 +322,8 @@ static struct nl_batch *batch_get(void)
 static struct nl_command *command_new(struct nl_batch *b)
 {
 	if (b->n_commands == b->commands_room) {
-		b->commands_room = b->commands_room ? b->commands_room * 2 : 256;
+		b->commands_room = b->commands_room ? b->commands_room * 2 :
+				   NL_BATCH_COMMANDS;
 		b->commands = mem_realloc(b->commands,
 					  b->commands_room * sizeof(*b->commands));
 	}
@@ -550,10 +553,29 @@ void nl_end(nl_done_t done, void *arg)
 	if (nl.filling != &nl.queue || !store_is_open())
 		return;
 	if (nl.may_pass && nl.queue_wait > nl.committed && !queued.all &&
-	    command_keys(key_is_free) > 0)
+	    command_keys(key_is_free) > 0) {
 		command_pass();
-	else if (!command_keys(key_note) && !is_alone(c->cmd))
+		return;
+	}
+	if (!command_keys(key_note) && !is_alone(c->cmd))
 		queued.all = true;
+	/* An acknowledgement may rest on what comes before it, for whomever. */
+	cause_stay();
+}
+
+bool nl_names(uint64_t conn)
+{
+	return nl.queue_wait > nl.committed && !key_is_free(conn);
+}
+
+size_t nl_held_bytes(void)
+{
+	const struct nl_batch *b;
+	size_t bytes = 0;
+
+	list_for_each(b, &nl.queue, node)
+		bytes += sizeof(*b) + b->room + b->commands_room * sizeof(*b->commands);
+	return bytes;
 }
 
 /* The kernel's words for a refusal, or "". */

@@ -61,16 +61,21 @@ void nl_end(nl_done_t done, void *arg);
 void nl_flush(void);
 /* Is there anything that nl_flush() left? */
 bool nl_held(void);
+/* How much memory what waits for the store takes. */
+size_t nl_held_bytes(void);
 
 /* ---- order --------------------------------------------------------------- */
 
 /*
  * Nothing may be seen before what it follows from is in the store: a command
  * waits for what cause_wait() says when it is begun, and so do those behind it.
- * Those that follow from one cause (cause.h) may pass.
+ * Those that follow from one cause (cause.h) may pass, unless one of the same
+ * cause before them did not.
  */
 /* The store has committed all up to @seq; call nl_flush() then. */
 void nl_committed(uint64_t seq);
+/* Might one that waits have to do with @conn? */
+bool nl_names(uint64_t conn);
 /* The results of all commands so far come before those that follow are sent. */
 void nl_fence(void);
 /*

@@ -14,7 +14,6 @@
 #include "kmqtt.h"
 #include "mem.h"
 #include "message.h"
-#include "nl.h"
 #include "persist.h"
 #include "publish.h"
 #include "retain.h"

@@ -133,6 +133,16 @@ bool nl_held(void)
 	return false;
 }
 
+size_t nl_held_bytes(void)
+{
+	return 0;
+}
+
+bool nl_names(uint64_t conn)
+{
+	return false;
+}
+
 bool nl_backlog(void)
 {
 	return false;

@@ -338,6 +338,67 @@ static void test_nested(void **state)
 	expect("A D E ");
 }
 
+/* What is acknowledged to one may rest on what another was given before it. */
+static void test_same_cause(void **state)
+{
+	event(true, 'A', "b");
+	cause_begin(&outer);
+	command('B', "");
+	command('C', "");
+	cause_end(&outer);
+	cause_begin(&outer);
+	command('D', "");
+	command('E', "b");
+	command('F', "");
+	cause_end(&outer);
+	/* Only of that cause. */
+	event(false, 'D', "");
+	event(false, 'G', "");
+	expect("D D G ");
+	commit();
+	expect("Ab B C Eb F ");
+}
+
+static void test_names(void **state)
+{
+	assert_false(nl_names(1));
+	event(true, 'A', "b");
+	event(false, 'C', "");
+	assert_true(nl_names(1));
+	assert_true(nl_names(2));
+	assert_false(nl_names(3));
+	expect("C ");
+	commit();
+	assert_false(nl_names(1));
+	expect("Ab ");
+	/* What does not wait comes before all that follow. */
+	event(false, 'A', "");
+	assert_false(nl_names(1));
+	expect("A ");
+}
+
+static void test_held_bytes(void **state)
+{
+	size_t before;
+	int i;
+
+	assert_int_equal(nl_held_bytes(), 0);
+	event(true, 'A', "");
+	before = nl_held_bytes();
+	assert_true(before > 0);
+	event(false, 'B', "");
+	expect("B ");
+	assert_int_equal(nl_held_bytes(), before);
+	for (i = 0; i < 1000; i++)
+		event(true, 'A', "");
+	assert_true(nl_held_bytes() > before);
+	/* Little in each of many batches takes little. */
+	assert_true(nl_held_bytes() < 1000 * 16384);
+	commit();
+	memset(sent, 0, sizeof(sent));
+	assert_int_equal(nl_held_bytes(), 0);
+}
+
 /* A message in pieces stays together. */
 static void test_pieces(void **state)
 {
@@ -452,6 +513,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_after, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_key, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_nested, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_same_cause, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_names, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_held_bytes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pieces, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_results, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unknown, setup, teardown),

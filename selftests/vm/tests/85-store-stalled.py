@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-# timeout: 240
+# timeout: 300
 """A disk that stalls or is full stops those whose packets have to be stored, and nobody else."""
+import contextlib
 import functools
 import os
 import time
@@ -10,13 +11,14 @@ from lib import broker, tap, wire
 
 LARGE = b"x" * 60000
 FULL = "16m"
+MEMORY = 8 << 20
 
 
 class Stalling(broker.Broker):
     """A broker whose commits wait while there is the file .stall."""
 
     def __init__(self):
-        super().__init__(durable=True, program="mqttd-crash")
+        super().__init__("memory_limit %d\n" % MEMORY, durable=True, program="mqttd-crash")
         self.stall = os.path.join(self.dir, "stall")
 
     def start(self, wait=True):
@@ -221,6 +223,70 @@ def killed(server):
         tap.equal(c.message().topic, "kept/3", "message")
         c.expect_silence(0.5)
         c.close()
+
+
+@tap.test
+@stalling
+def owed(server):
+    """What is queued in memory is acknowledged when a crash would no longer lose it in silence."""
+    away(server, "away", "kept/#")
+    with server.client(wire.V5, properties=wire.prop(wire.RECEIVE_MAX, 1)) as sub:
+        sub.subscribe("kept/#", 1)
+        sub.subscribe("free/#", 1)
+        server.hold()
+        held = stuck(server, "kept/4")          # takes the one place, and is not stored
+        with server.client(wire.V311) as pub:
+            pub.publish("free/queued", b"owed", qos=1, mid=5)
+            pub.expect_silence(1)               # the kernel does not know that it is owed
+            server.kill()
+            server.let_go()
+            server.start()
+            held.expect(wire.ack(wire.PUBACK, 7), "PUBACK")
+            pub.expect(wire.ack(wire.PUBACK, 5), "PUBACK")
+            for topic in "kept/4", "free/queued":
+                got = sub.message()
+                tap.equal(got.topic, topic, "message")
+                sub.send(wire.ack(wire.PUBACK, got.mid))
+            pub.leave()
+        held.leave()
+        sub.close()
+    with server.client(wire.V311, client_id="away", clean=True) as c:
+        c.leave()
+
+
+@tap.test
+@stalling
+def bounded(server):
+    """Stored sessions are refused before all that they are sent fills the memory."""
+    names = ["away%d" % i for i in range(30)]
+    for name in names:
+        away(server, name, "kept/#")
+    with contextlib.ExitStack() as stack, server.client() as pub:
+        for i in range(10):
+            pub.publish1("kept/%d" % i, LARGE, mid=i + 1)
+        server.hold()
+        for name in names:
+            c = stack.enter_context(server.client(wire.V311, join=False))
+            c.send(wire.connect(wire.V311, name, clean=False))
+            try:
+                tap.equal(c.read(0.5), bytes([0x20, 2, 0, 3]), "CONNACK")
+                break
+            except TimeoutError:
+                pass
+        tap.note("refused: " + name)
+        tap.true(name not in names[:3] + names[-1:], "refused: " + name)
+        exchange(server, wire.V5, "free")
+        server.let_go()
+        pub.publish1("kept/last", mid=100)
+        pub.leave()
+    for name in names:
+        with server.client(wire.V311, client_id=name, clean=False) as c:
+            for i in list(range(10)) + ["last"]:
+                got = c.message()
+                tap.equal(got.topic, "kept/%s" % i, "message")
+                c.send(wire.ack(wire.PUBACK, got.mid))
+            c.ping()
+            c.leave()
 
 
 @tap.test
