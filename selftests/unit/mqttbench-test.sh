@@ -100,6 +100,8 @@ test_usage()
 	misuse --topic-prefix fanout -t 'a/+'
 	misuse --password fanout -P secret
 	misuse --port fanout -p 70000
+	misuse --qos write -q 1
+	misuse --clients relay -n 5
 	misuse --clients -n
 	misuse --nonsense fanout --nonsense
 	misuse -Z fanout -Z
@@ -159,12 +161,59 @@ test_faults()
 		fanout -h nobody.invalid -c 10
 }
 
-start_mosquitto()
+free_port()
 {
-	mport=$(python3 -c 'import socket
+	python3 -c 'import socket
 s = socket.socket()
 s.bind(("127.0.0.1", 0))
-print(s.getsockname()[1])')
+print(s.getsockname()[1])'
+}
+
+# Waits until somebody listens on PORT.
+await()		# PORT NAME
+{
+	for _ in $(seq 100); do
+		(: <"/dev/tcp/127.0.0.1/$1") 2>/dev/null && return
+		sleep 0.1
+	done
+	echo "Bail out! $2 does not start"
+	exit 1
+}
+
+# What the benchmark calls the floor: it must deliver like a broker.
+test_floor()
+{
+	local whole='r["lost"] == r["extra"] == r["failed"] == 0 and' port to
+
+	port=$(free_port)
+	to=(-h 127.0.0.1 -p "$port")
+	"$bench" "${to[@]}" relay 2>/dev/null &
+	pids+=("$!")
+	await "$port" "mqttbench relay"
+	for mode in burst single; do
+		expect "relay: fanout $mode, mixed versions" 0 "$whole r['delivered'] == 2000" \
+			fanout "${to[@]}" -n 10 -c 200 -M $mode --pub-protocol 311 --sub-protocol 31,311
+	done
+	expect "relay: fanin in 5.0" 0 "$whole r['delivered'] == 1000" \
+		fanin "${to[@]}" -n 20 -c 50 -M single -V 5
+	expect "relay: each pair only its own" 0 "$whole r['delivered'] == 2000" \
+		pair "${to[@]}" -n 20 -c 100 --per-write 8 --window 8
+	expect "relay: keeps connections alive" 0 'r["open"] == 5 and r["pings"] >= 10' \
+		idle "${to[@]}" -n 5 -k 1 -d 1.8
+	for mode in burst single; do
+		expect "write: $mode" 0 "$whole r['delivered'] == 2000" write -n 10 -c 200 -M $mode
+	done
+	expect "write: large payloads" 0 "$whole r['delivered'] == 100" \
+		write -n 5 -c 20 -s 65536 --latency
+	: >"$tmp/why"
+	timeout 10 "$bench" "${to[@]}" relay >"$tmp/out" 2>"$tmp/err"
+	[ $? = 1 ] && grep -q -e --port "$tmp/err"
+	result $? "relay: a port that is in use: says so"
+}
+
+start_mosquitto()
+{
+	mport=$(free_port)
 	printf '%s\n' "listener $mport 127.0.0.1" 'log_type none' 'user nobody' \
 		'allow_anonymous false' 'max_queued_messages 0' "password_file $tmp/password" >"$tmp/conf"
 	# The user "bench", password "secret", in mosquitto_passwd's format.
@@ -178,12 +227,7 @@ print(s.getsockname()[1])')
 	"$mosquitto" -c "$tmp/conf" >/dev/null 2>&1 &
 	mpid=$!
 	pids+=("$mpid")
-	for _ in $(seq 100); do
-		(: <"/dev/tcp/127.0.0.1/$mport") 2>/dev/null && return
-		sleep 0.1
-	done
-	echo "Bail out! Mosquitto does not start"
-	exit 1
+	await "$mport" Mosquitto
 }
 
 test_scenarios()
@@ -253,6 +297,7 @@ test_chopped()
 echo "TAP version 13"
 test_usage
 test_faults
+test_floor
 if [ -n "$mosquitto" ]; then
 	start_mosquitto
 	test_scenarios

@@ -201,6 +201,19 @@ void conn_begin(struct conn *c)
 	conn_try(c, conn_socket(c));
 }
 
+bool conn_adopt(struct conn *c, int fd)
+{
+	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = c };
+
+	if (fd >= 0 && epoll_ctl(c->loop->epfd, EPOLL_CTL_ADD, fd, &ev))
+		return false;
+	c->fd = fd;
+	c->events = ev.events;
+	c->state = CONN_READY;
+	c->loop->ready++;
+	return true;
+}
+
 static void conn_established(struct conn *c)
 {
 	const struct options *o = c->loop->opt;

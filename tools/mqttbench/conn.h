@@ -81,6 +81,8 @@ struct conn {
 void conn_init(struct conn *c, struct loop *l, const struct conn_ops *ops);
 /* Called by the loop, which limits how many are on their way. */
 void conn_begin(struct conn *c);
+/* Ready at once with a connected socket that has no broker behind it, or -1. */
+bool conn_adopt(struct conn *c, int fd);
 void conn_event(struct conn *c, __u32 events);
 /* Ends a connection on error; prints why. */
 __printf(2, 3)

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bench.h"
 #include "clock.h"
@@ -181,6 +182,20 @@ static void publisher_number(struct publisher *p, unsigned int n)
 	}
 }
 
+/* To each subscriber's other end, by one write each. */
+static void publisher_write_ends(struct publisher *p, size_t len)
+{
+	const struct flows *fs = p->flow->all;
+	unsigned int i;
+
+	for (i = 0; i < fs->shape.subs; i++) {
+		if (write(fs->shape.ends[i], p->batch.data, len) == (ssize_t)len)
+			continue;
+		conn_fail(&p->flow->subs[i].conn, "write: the socket does not take %zu bytes",
+			  len);
+	}
+}
+
 static bool publisher_send(struct publisher *p)
 {
 	struct flows *fs = p->flow->all;
@@ -203,7 +218,10 @@ static bool publisher_send(struct publisher *p)
 	b->sent += n;
 	b->expected += (__u64)n * fs->shape.subs;
 	flow_set_goal(p->flow);
-	conn_send(&p->conn, p->batch.data, n * p->layout.len);
+	if (fs->shape.ends)
+		publisher_write_ends(p, n * p->layout.len);
+	else
+		conn_send(&p->conn, p->batch.data, n * p->layout.len);
 	publisher_check_finished(p);
 	return true;
 }

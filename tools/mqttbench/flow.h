@@ -22,6 +22,7 @@ struct flow_shape {
 	unsigned int pubs;		/* of each flow */
 	unsigned int subs;		/* of each flow */
 	bool shared_topic;		/* else one topic per publisher, filter with + */
+	const int *ends;		/* no broker: the subscribers' other ends */
 };
 
 void flow_init(struct bench *b, const struct flow_shape *shape);

@@ -3,6 +3,7 @@
 #include "bench.h"
 #include "options.h"
 #include "report.h"
+#include "scenario.h"
 
 int main(int argc, char **argv)
 {
@@ -12,6 +13,8 @@ int main(int argc, char **argv)
 
 	if (err)
 		return err == 1 ? 0 : err;
+	if (o.scenario->serve)
+		return o.scenario->serve(&o);
 	err = bench_run(&bench, &o);
 	if (bench.begun) {
 		if (o.json)

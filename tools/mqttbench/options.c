@@ -391,6 +391,11 @@ static int check_options(struct options *o, const bool *given, const struct opt 
 	for (i = 0; i < TABLE_LEN; i++)
 		if (given[i] && table[i].publish_only && !publishes)
 			return usage(table[i].name, "has no meaning in %s", o->scenario->name);
+	for (i = 0; i < TABLE_LEN; i++)
+		if (given[i] && o->scenario->serve && table[i].key != 'h' && table[i].key != 'p')
+			return usage(table[i].name, "has no meaning in %s", o->scenario->name);
+	if (o->qos && o->scenario == &scenario_write)
+		return usage("qos", "nobody acknowledges in write");
 	if (o->count && o->scenario == &scenario_idle)
 		return usage("count", "has no meaning in idle");
 	if (o->latency && o->size < 16)

@@ -11,6 +11,8 @@ const struct scenario * const scenarios[] = {
 	&scenario_fanout,
 	&scenario_fanin,
 	&scenario_pair,
+	&scenario_write,
+	&scenario_relay,
 	NULL
 };
 

@@ -31,6 +31,8 @@ struct scenario {
 	void (*finish)(struct bench *b);
 	/* Undoes init, when the connections are closed. */
 	void (*free)(struct bench *b);
+	/* Instead of all of these: a server; returns if it cannot be one. */
+	int (*serve)(const struct options *o);
 };
 
 extern const struct scenario scenario_connect;
@@ -38,6 +40,8 @@ extern const struct scenario scenario_idle;
 extern const struct scenario scenario_fanout;
 extern const struct scenario scenario_fanin;
 extern const struct scenario scenario_pair;
+extern const struct scenario scenario_relay;
+extern const struct scenario scenario_write;
 
 /* NULL-terminated, in the order of the help text. */
 extern const struct scenario * const scenarios[];
