@@ -80,7 +80,7 @@ san = $(patsubst %.c,$(BUILD)/san/%.o,$(1))
 
 user: $(if $(daemon),$(BUILD)/mqttd)
 tools: $(foreach t,mqttctl mqttbench,$(if $(wildcard tools/$(t)/*.c),$(BUILD)/$(t)))
-tests: crash $(BUILD)/selftests/mqttd-test $(if $(shell $(PKG_CONFIG) --exists cmocka 2>/dev/null && echo y),$(unit))
+tests: crash $(BUILD)/selftests/mqttd-test $(BUILD)/selftests/mqttd-acl $(if $(shell $(PKG_CONFIG) --exists cmocka 2>/dev/null && echo y),$(unit))
 crash: $(BUILD)/mqttd-crash
 
 $(BUILD)/obj/%.o: %.c
@@ -105,6 +105,11 @@ $(BUILD)/selftests/mqttd-test: $(call obj,$(filter-out $(mqttd_test),$(daemon)) 
 		$(wildcard selftests/mqttd/*.c) $(codec))
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+# The same one that gives each client the rules of a file.
+$(BUILD)/selftests/mqttd-acl: $(call obj,$(daemon) $(codec) selftests/perf/acl-rules.c)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -Wl,--wrap=nl_begin -o $@ $^ $(PKG_LIBS)
 
 $(BUILD)/obj/selftests/%.o: CPPFLAGS += -Iuser
 

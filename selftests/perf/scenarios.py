@@ -2,14 +2,34 @@
 """What the benchmark measures: one table for host and guest."""
 import collections
 
-# options: of mqttbench; counts: messages of each publisher, for kmqtt and for Mosquitto.
-Scenario = collections.namedtuple("Scenario", "name options counts")
+# First level of all topics.
+PREFIX = "mqttbench"
+
+# Programs of mqttbench in place of a broker.
+FLOORS = ("relay", "write")
 
 PROTOCOLS = {
     "3.1.1": ["-V", "3.1.1"],
     "5.0": ["-V", "5.0"],
     "mixed": ["--pub-protocol", "3.1.1", "--sub-protocol", "5.0"],
 }
+
+
+class Scenario(collections.namedtuple("Scenario", "name options counts")):
+    """options: of mqttbench; counts: messages of each publisher, kmqtt's and Mosquitto's."""
+
+    def arguments(self, protocol, broker):
+        """Of mqttbench for a run against the broker."""
+        count = self.counts[1 if broker == "mosquitto" else 0]
+        *options, kind = self.options
+        return [*PROTOCOLS[protocol], "-c", str(count), *options,
+                "write" if broker == "write" else kind]
+
+    def floors(self):
+        """Those of FLOORS that can play it: at QoS 0 only, and writes in one direction."""
+        if "-q" in self.options:
+            return ()
+        return FLOORS if self.options[-1] == "fanout" else FLOORS[:1]
 
 
 def fanout(kind, size, subscribers, counts):

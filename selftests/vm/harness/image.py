@@ -274,13 +274,14 @@ def layers(kernel, tests):
 
 
 def add_tree(cpio, kernel, tests):
-    """The built tree as /kmqtt of the guest; mqttd-test is not for the gateway."""
+    """The built tree as /kmqtt of the guest; the tests' daemons not for the gateway."""
     module = os.path.join(CACHE, "build", kernel, "kmqtt.ko")
     if not os.path.exists(module):
         raise HarnessError("%s is not built: make module KERNEL=%s" % (module, kernel))
     cpio.copy(module, "/kmqtt/kmqtt.ko")
     build = os.path.join(TOP, "build")
-    names = ["mqttd", "mqttd-crash", "mqttctl", "mqttbench"] + ["selftests/mqttd-test"] * tests
+    names = ["mqttd", "mqttd-crash", "mqttctl", "mqttbench"]
+    names += ["selftests/mqttd-test", "selftests/mqttd-acl"] * tests
     programs = [os.path.join(build, n) for n in names]
     programs = [p for p in programs if os.path.exists(p)]
     cpio.directory("/kmqtt/bin")
