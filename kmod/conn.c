@@ -777,6 +777,12 @@ static void conn_turn_timer(struct kmqtt_conn *conn)
 		mod_timer(&conn->timer, since + limit);
 }
 
+bool kmqtt_conn_quick(struct kmqtt_conn *conn, unsigned int max, unsigned int *sends)
+{
+	clear_bit(KMQTT_CB_TX, &conn->bits);
+	return kmqtt_tx_quick(conn, max, sends);
+}
+
 void kmqtt_conn_turn(struct kmqtt_conn *conn)
 {
 	bool timer = test_and_clear_bit(KMQTT_CB_TIMER, &conn->bits);

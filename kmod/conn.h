@@ -366,6 +366,24 @@ void kmqtt_conn_close_relayed(struct kmqtt_net *kn);
 /* Mark @bit and make the worker look at the connection.  Any context. */
 void kmqtt_conn_kick(struct kmqtt_conn *conn, unsigned int bit);
 
+/* Is there nothing to do but to send?  By the worker that owns it. */
+static inline bool kmqtt_conn_is_quick(const struct kmqtt_conn *conn)
+{
+	const unsigned long other = BIT(KMQTT_CB_RX) | BIT(KMQTT_CB_TIMER) |
+				    BIT(KMQTT_CB_CLOSE) | BIT(KMQTT_CB_BLOCKED) |
+				    BIT(KMQTT_CB_FORGET);
+
+	return (READ_ONCE(conn->bits) & (other | BIT(KMQTT_CB_TX))) == BIT(KMQTT_CB_TX) &&
+	       conn->sock && READ_ONCE(conn->state) == KMQTT_STATE_OPEN &&
+	       !READ_ONCE(conn->close_req.cause);
+}
+
+/*
+ * Send, with bottom halves disabled, until *@sends is @max.  By the worker that
+ * owns the connection; false: it needs a turn.
+ */
+bool kmqtt_conn_quick(struct kmqtt_conn *conn, unsigned int max, unsigned int *sends);
+
 /* One turn, by the worker that owns the connection. */
 void kmqtt_conn_turn(struct kmqtt_conn *conn);
 

@@ -120,7 +120,7 @@ static bool route_encode(const struct kmqtt_inbound *in, u8 level, u16 strip,
 
 	inbound_out(in, level, strip, &out);
 	len = inbound_out_len(in, &out);
-	if (!len || !kmqtt_arena_room(arena, len, GFP_NOWAIT))
+	if (!len || !kmqtt_arena_room(arena, len, KMQTT_ARENA_ORDER, GFP_NOWAIT))
 		return false;
 	p = kmqtt_arena_at(arena);
 	arena->off += len;

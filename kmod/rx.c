@@ -423,7 +423,7 @@ static int rx_arena(struct kmqtt_conn *conn)
 	u8 *data;
 	int ret;
 
-	if (!kmqtt_arena_room(arena, rx->part_len + RX_MIN_ROOM, GFP_KERNEL)) {
+	if (!kmqtt_arena_room(arena, rx->part_len + RX_MIN_ROOM, KMQTT_ARENA_ORDER, GFP_KERNEL)) {
 		/* The machine is out of memory: try again when it may not be. */
 		mod_timer(&conn->timer, jiffies + HZ / 50);
 		return -EAGAIN;
@@ -461,7 +461,7 @@ static bool rx_kept(struct kmqtt_conn *conn)
 	if (!err && fix.hdr_len + fix.remaining > len &&
 	    fix.hdr_len + fix.remaining <= GATHER_MIN)
 		return true;
-	if (!kmqtt_arena_room(arena, len, GFP_KERNEL)) {
+	if (!kmqtt_arena_room(arena, len, KMQTT_ARENA_ORDER, GFP_KERNEL)) {
 		mod_timer(&conn->timer, jiffies + HZ / 50);
 		return true;
 	}
@@ -607,7 +607,7 @@ bool kmqtt_rx_discard(struct kmqtt_conn *conn)
 	int ret, rounds;
 
 	for (rounds = 0; rounds < 16; rounds++) {
-		if (!kmqtt_arena_room(arena, RX_MIN_ROOM, GFP_KERNEL))
+		if (!kmqtt_arena_room(arena, RX_MIN_ROOM, KMQTT_ARENA_ORDER, GFP_KERNEL))
 			return true;
 		vec.iov_base = kmqtt_arena_at(arena);
 		vec.iov_len = arena->size - arena->off;

@@ -15,6 +15,8 @@
 
 #define TX_VECS		32
 #define TX_ROUNDS	64	/* sendmsg calls of one turn, for fairness */
+#define QUICK_COPY	1024	/* shorter ones are copied into pages of their own */
+#define QUICK_SPLICE	8192	/* longer ones go out of the arena they came in */
 
 /* What an entry is made of. */
 enum entry_kind {
@@ -939,6 +941,115 @@ static int tx_push(struct kmqtt_conn *conn)
 	if (!list_empty(&conn->tx.held))
 		tx_pack(conn);
 	return min(ret, 0);
+}
+
+/* What is sent in one go: a part of a page. */
+struct quick_part {
+	struct page *page;
+	u32 off;
+	u32 len;
+};
+
+/* Copy the runs at the head of the list into the worker's page. */
+static bool quick_copy(struct kmqtt_conn *conn, u32 len, struct quick_part *part)
+{
+	struct kmqtt_arena *arena = &conn->worker->quick;
+	struct kmqtt_entry *e;
+	u8 *p;
+
+	if (!kmqtt_arena_room(arena, len, 0, GFP_ATOMIC))
+		return false;
+	p = kmqtt_arena_at(arena);
+	*part = (struct quick_part) { arena->page, arena->off, len };
+	arena->off += len;
+	list_for_each_entry(e, &conn->tx.out, node) {
+		u32 n = min(e->len - e->sent, len);
+
+		memcpy(p, e->addr + e->sent, n);
+		p += n;
+		len -= n;
+		if (!len)
+			break;
+	}
+	return true;
+}
+
+/*
+ * Choose what to send: small runs together, or a large one by itself.  What is
+ * in between would pin much more than it is long.
+ */
+static bool quick_part(struct kmqtt_conn *conn, struct quick_part *part)
+{
+	struct kmqtt_entry *e;
+	u32 len = 0;
+
+	list_for_each_entry(e, &conn->tx.out, node) {
+		if (e->kind != ENTRY_RUN || len + e->len - e->sent > QUICK_COPY)
+			break;
+		len += e->len - e->sent;
+	}
+	if (len)
+		return quick_copy(conn, len, part);
+	e = list_first_entry(&conn->tx.out, struct kmqtt_entry, node);
+	if (e->kind != ENTRY_RUN || e->len - e->sent < QUICK_SPLICE)
+		return false;
+	*part = (struct quick_part) {
+		.page = e->page,
+		.off = e->addr + e->sent - (u8 *)page_address(e->page),
+		.len = e->len - e->sent,
+	};
+	return true;
+}
+
+/*
+ * May the socket be sent to under its spinlock?  The locked functions would
+ * send plaintext on a socket with TLS, which may have come later, and copy into
+ * a page that the socket then keeps where the device cannot gather.
+ */
+static bool sock_is_quick(struct sock *sk)
+{
+	return !sock_owned_by_user(sk) && (sk->sk_route_caps & NETIF_F_SG) &&
+	       READ_ONCE(sk->sk_prot)->sendmsg == tcp_sendmsg;
+}
+
+/* Bytes that the socket took, or an error: nothing is decided by it here. */
+static int quick_send(struct sock *sk, const struct quick_part *part)
+{
+	int ret = -EBUSY;
+	gfp_t gfp;
+
+	bh_lock_sock(sk);
+	if (sock_is_quick(sk)) {
+		gfp = sk->sk_allocation;
+		sk->sk_allocation = GFP_ATOMIC;
+		ret = kmqtt_tcp_splice(sk, part->page, part->off, part->len);
+		sk->sk_allocation = gfp;
+	}
+	bh_unlock_sock(sk);
+	return ret;
+}
+
+bool kmqtt_tx_quick(struct kmqtt_conn *conn, unsigned int max, unsigned int *sends)
+{
+	struct kmqtt_tx *tx = &conn->tx;
+	struct quick_part part;
+	int ret;
+
+	WARN_ON_ONCE(!in_softirq());
+	if (tx->dead || test_bit(KMQTT_CB_BLOCKED, &conn->bits))
+		return false;
+	tx_take(conn);
+	while (!list_empty(&tx->out) && *sends < max) {
+		if (!quick_part(conn, &part))
+			return false;
+		ret = quick_send(conn->sock->sk, &part);
+		if (ret <= 0)
+			return false;
+		tx_consume(conn, ret);
+		++*sends;
+	}
+	/* What is left, held or was refused needs what a flush does besides. */
+	return list_empty(&tx->out) && list_empty(&tx->held) && !READ_ONCE(tx->full);
 }
 
 bool kmqtt_tx_flush(struct kmqtt_conn *conn)

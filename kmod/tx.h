@@ -139,6 +139,20 @@ void kmqtt_tx_reopen(struct kmqtt_conn *conn);
 /* Enter HOLD (@shut) or RELEASE.  Process context.  0 or -ENOMEM. */
 int kmqtt_tx_gate(struct kmqtt_conn *conn, bool shut);
 
+/**
+ * kmqtt_tx_quick() - send what waits, if that needs no sleep
+ * @conn: the connection
+ * @max: no further send when so many were counted
+ * @sends: counts them
+ *
+ * Routed frames to a plain TCP socket that nobody uses at the moment.  Worker
+ * only, with bottom halves disabled: who does this for several connections in
+ * a row is not interrupted by each receiver that wakes up.  What the device
+ * gets meanwhile waits in its backlog, which is bounded: hence @max.
+ * Return: false if the connection needs kmqtt_tx_flush().
+ */
+bool kmqtt_tx_quick(struct kmqtt_conn *conn, unsigned int max, unsigned int *sends);
+
 /* Send what can be sent; worker only.  false: the socket is dead. */
 bool kmqtt_tx_flush(struct kmqtt_conn *conn);
 /* Nothing left that the gate lets pass; worker only. */

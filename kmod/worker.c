@@ -14,6 +14,9 @@
 #include "conn.h"
 #include "worker.h"
 
+/* So many connections and sends until receivers may run. */
+#define QUICK_MAX	32
+
 static struct kmqtt_worker *workers;
 static unsigned int n_workers;
 
@@ -24,13 +27,13 @@ static void arena_drop(struct kmqtt_arena *arena)
 	arena->page = NULL;
 }
 
-bool kmqtt_arena_room(struct kmqtt_arena *arena, u32 want, gfp_t gfp)
+bool kmqtt_arena_room(struct kmqtt_arena *arena, u32 want, unsigned int order, gfp_t gfp)
 {
-	unsigned int order = max_t(unsigned int, KMQTT_ARENA_ORDER, get_order(want));
 	struct page *page;
 
 	if (arena->page && arena->size - arena->off >= want)
 		return true;
+	order = max_t(unsigned int, order, get_order(want));
 	page = alloc_pages(gfp | __GFP_COMP | __GFP_NOWARN | __GFP_NORETRY, order);
 	if (!page) {
 		order = get_order(want);
@@ -93,10 +96,31 @@ static void worker_conn(struct kmqtt_conn *conn)
 	set_active_memcg(old);
 }
 
+/*
+ * Connections that have only to send something quick are done with bottom
+ * halves disabled, some in a row: @quick counts them.  Returns whether it was.
+ */
+static bool worker_quick(struct kmqtt_conn *conn, unsigned int *quick)
+{
+	bool done = false;
+
+	if (kmqtt_conn_is_quick(conn)) {
+		if (!(*quick)++)
+			local_bh_disable();
+		done = kmqtt_conn_quick(conn, QUICK_MAX, quick);
+	}
+	if (*quick && (!done || *quick >= QUICK_MAX)) {
+		local_bh_enable();
+		*quick = 0;
+	}
+	return done;
+}
+
 static void worker_turn(struct kmqtt_worker *w)
 {
 	struct kmqtt_conn *conn, *tmp;
 	struct llist_node *batch;
+	unsigned int quick = 0;
 
 	mutex_lock(&w->turn);
 	batch = llist_reverse_order(llist_del_all(&w->ready));
@@ -107,10 +131,14 @@ static void worker_turn(struct kmqtt_worker *w)
 		 */
 		clear_bit(KMQTT_CB_QUEUED, &conn->bits);
 		smp_mb__after_atomic(); /* with kmqtt_conn_kick() */
-		worker_conn(conn);
+		if (!worker_quick(conn, &quick))
+			worker_conn(conn);
 		kmqtt_conn_put(conn);
-		cond_resched();
+		if (!quick)
+			cond_resched();
 	}
+	if (quick)
+		local_bh_enable();
 	smp_store_release(&w->turns, w->turns + 1); /* worker_flush() */
 	mutex_unlock(&w->turn);
 }
@@ -201,6 +229,7 @@ void kmqtt_workers_exit(void)
 		kthread_stop(workers[i].task);
 		arena_drop(&workers[i].rx);
 		arena_drop(&workers[i].enc);
+		arena_drop(&workers[i].quick);
 	}
 	n_workers = 0;
 	kfree(workers);

@@ -43,6 +43,8 @@ struct kmqtt_arena {
  * @turns: how often it has; written under @turn
  * @rx: bytes are received here
  * @enc: frames are encoded here
+ * @quick: small frames are copied here to be sent; pages of the smallest size,
+ *	since each connection that does not acknowledge them may pin one
  * @msgs: messages of the look-up that goes on
  */
 struct kmqtt_worker {
@@ -55,14 +57,15 @@ struct kmqtt_worker {
 	unsigned long turns;
 	struct kmqtt_arena rx;
 	struct kmqtt_arena enc;
+	struct kmqtt_arena quick;
 	struct kmqtt_msg *msgs[KMQTT_BATCH_MAX];
 };
 
 /*
- * Make at least @want contiguous bytes free in @arena, a new page if need be;
- * returns false without memory.  Worker context.
+ * Make at least @want contiguous bytes free in @arena, a new page of @order or
+ * more if need be; returns false without memory.  Worker context.
  */
-bool kmqtt_arena_room(struct kmqtt_arena *arena, u32 want, gfp_t gfp);
+bool kmqtt_arena_room(struct kmqtt_arena *arena, u32 want, unsigned int order, gfp_t gfp);
 
 /* First free byte; after kmqtt_arena_room(). */
 static inline u8 *kmqtt_arena_at(const struct kmqtt_arena *arena)
