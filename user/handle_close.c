@@ -109,6 +109,9 @@ static void close_session(struct client *c, const struct kevent *e)
 		later = will;
 		will = NULL;
 	}
+	/* The answer to its SUBSCRIBE may come meanwhile: it is nobody's any more. */
+	client_sub_put(c->sub);
+	c->sub = NULL;
 	c->session = NULL;
 	session_offline(s, later);
 	if (will)

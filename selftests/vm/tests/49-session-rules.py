@@ -96,6 +96,36 @@ def reset_after_disconnect(server):
 
 
 @tap.test
+def gone_while_subscribing(server):
+    """A connection that ended, unanswered, behind its SUBSCRIBE: a new daemon goes on."""
+    server.param("close_timeout", 100)
+    for clean in (True, False):
+        for version in wire.VERSIONS:
+            with server.client(wire.V5) as sub:
+                sub.subscribe("gws/#", 0)
+                c = server.client(version, client_id="gws", clean=clean,
+                                  will=wire.Will("gws/will", b"x", 1, 1))
+                server.kill()
+                c.send(wire.subscribe(version, [("gws/+", 1), ("gws/#", 0)]))
+                time.sleep(SETTLED)
+                server.ctl("client", "kick", "gws")
+                if version == wire.V5:
+                    c.expect_disconnect(0x98)
+                else:
+                    c.expect_close()
+                c.close()
+                server.start()
+                got = sub.message()
+                tap.equal((got.topic, got.payload), ("gws/will", b"x"), "will")
+                with server.client() as other:
+                    other.publish1("gws/will", b"", retain=1)
+                tap.equal(sub.message().payload, b"", "the will, cleared")
+                sub.ping()
+            server.client(version, client_id="gws").close()     # no session is left
+    server.param("close_timeout", 2000)
+
+
+@tap.test
 def will_causes(server):
     """Protocol error, keep alive, take-over and kick publish the will, once."""
     with server.client(wire.V311) as sub:
