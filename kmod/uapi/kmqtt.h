@@ -55,9 +55,10 @@
  *	A_COOKIE, A_WILL, A_CONN_FLAGS, A_ACK_FLAGS.
  * @KMQTT_CMD_CONN_CLOSE: [owner; without owner anybody admitted] Close
  *	A_CONN.  Optional A_ACK_EVENT, A_ANSWER (last packet: CONNACK or
- *	DISCONNECT), A_CAUSE (reported in the close event, default
- *	CLOSE_DAEMON).  For a connection whose close event is pending A_ACK_EVENT
- *	alone acknowledges it and frees the connection.
+ *	DISCONNECT), A_REASON (of the DISCONNECT made without A_ANSWER, default
+ *	0), A_CAUSE (reported in the close event, default CLOSE_DAEMON).  For a
+ *	connection whose close event is pending A_ACK_EVENT alone acknowledges
+ *	it and frees the connection.
  * @KMQTT_CMD_CONN_RELEASE: [owner] Enter RELEASE into the transmit list of
  *	A_CONN: opens the gate and clears HELD of its routes.
  * @KMQTT_CMD_CONN_GET: do: one connection (A_CONN); dump: all.  Reply: the

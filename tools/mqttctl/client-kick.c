@@ -6,12 +6,14 @@
 #include "conn.h"
 #include "ctl.h"
 #include "daemon.h"
+#include "frame.h"
 
 static int kick_in_kernel(struct nl *nl, const cJSON *conn)
 {
 	struct nlmsghdr *nlh = nl_request(nl, KMQTT_CMD_CONN_CLOSE, false);
 
 	mnl_attr_put_u64(nlh, KMQTT_A_CONN, conn_number(conn));
+	mnl_attr_put_u8(nlh, KMQTT_A_REASON, KMQTT_RC_ADMINISTRATIVE);
 	return nl_run(nl, NULL, NULL);
 }
 
