@@ -80,17 +80,35 @@ uint32_t will_delay(const struct will *w)
 	return w->delay;
 }
 
+/* The will's own message may be on its way into the store, whose thread reads it. */
+static struct message *will_message(const struct will *w)
+{
+	const struct message_parts parts = {
+		.topic = (const uint8_t *)w->msg->topic,
+		.topic_len = w->msg->topic_len,
+		.props = w->msg->props,
+		.props_len = w->msg->props_len,
+		.payload = w->msg->payload,
+		.payload_len = w->msg->payload_len,
+		.source_id = w->msg->source_id,
+		.expires = clock_ms() + w->expiry * 1000ULL,
+		.qos = w->msg->qos,
+		.retain = w->msg->retain,
+	};
+
+	return w->has_expiry ? message_new(&parts) : message_get(w->msg);
+}
+
 void will_publish(struct will *w, const struct answer *a)
 {
-	struct message *m = w->msg;
+	struct message *m = will_message(w);
 
-	if (w->has_expiry)
-		m->expires = clock_ms() + w->expiry * 1000ULL;
+	will_free(w);
 	if (!sys_forbids(m->topic, m->topic_len))
 		publish(m, NULL, a);
 	else if (a)
 		deliver_answer(a);
-	will_free(w);
+	message_put(m);
 }
 
 void will_store(const struct will *w, const char *client_id, uint64_t at)
