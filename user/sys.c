@@ -131,6 +131,7 @@ static const struct {
  * @interval: seconds, 0 = nothing is told
  * @started: clock_ms() of the daemon's start
  * @last: clock_ms() of the last update, 0 = there was none
+ * @asked: the kernel has not told its figures yet; that may wait for the store
  * @uptime: seconds that were told
  * @told: the figures as they were told
  * @known: which of them were told at all
@@ -143,6 +144,7 @@ static const struct {
 static struct sys_state {
 	struct event *timer;
 	unsigned int interval;
+	bool asked;
 	uint64_t started;
 	uint64_t last;
 	uint64_t uptime;
@@ -346,6 +348,7 @@ static void stats_got(void *arg, int error, const struct nlmsghdr *reply,
 	uint64_t figures[FIGURE_N] = { 0 }, now = clock_ms();
 	const struct nlattr *a;
 
+	sys.asked = false;
 	if (error || !reply || !sys.interval)
 		return;
 	mnl_attr_for_each(a, reply, MNL_ALIGN(4))
@@ -366,6 +369,9 @@ static void stats_got(void *arg, int error, const struct nlmsghdr *reply,
 
 static void update(void)
 {
+	if (sys.asked)
+		return;
+	sys.asked = true;
 	nl_begin(KMQTT_CMD_STATS_GET);
 	nl_end(stats_got, NULL);
 	event_settle();
