@@ -1,83 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The transmit list: enqueue from anywhere, gate and socket by the worker. */
+/* The transmit list: enqueue from anywhere, taken through the gate by the worker. */
 
 #include <linux/mm.h>
 #include <linux/slab.h>
-#include <linux/uio.h>
-#include <net/sock.h>
-#include <net/tcp.h>
 #include "alias.h"
 #include "conn.h"
 #include "frame.h"
 #include "msg.h"
 #include "tx.h"
-#include "worker.h"
-
-#define TX_VECS		32
-#define TX_ROUNDS	64	/* sendmsg calls of one turn, for fairness */
-#define QUICK_COPY	1024	/* shorter ones are copied into pages of their own */
-#define QUICK_SPLICE	8192	/* longer ones go out of the arena they came in */
-
-/* What an entry is made of. */
-enum entry_kind {
-	ENTRY_RUN,
-	ENTRY_MSG,
-	ENTRY_PACKET,
-	ENTRY_HOLD,
-	ENTRY_RELEASE,
-};
-
-/**
- * struct kmqtt_entry - an entry of a transmit list
- *
- * Owned by the list it is on: tx.queue under tx.lock, tx.out and tx.held by
- * the worker.  Freed by the worker when sent or purged.
- *
- * @node: link
- * @kind: enum entry_kind
- * @class: enum kmqtt_tx_class
- * @qos: of a message
- * @dup: of a message
- * @retain: of a message
- * @packed: pins no arena page, or little more than its own length
- * @packet_id: of a message
- * @n_subids: of a message
- * @alias: Topic Alias that an encoded message tells the client, 0 = none
- * @count: frames in a run, else 1
- * @len: bytes of a run or packet; of an encoded message all bytes
- * @sent: bytes the socket took
- * @cost: bytes counted against the limit of its class
- * @payload: bytes of its messages' payloads
- * @charged: bytes charged to the namespace, an encoded header included
- * @page: of a run
- * @addr: first byte of a run; bytes of a packet; header of an encoded message
- * @hdr_len: length of that header
- * @msg: the message
- * @data: Subscription Identifiers, or the bytes of a packet
- */
-struct kmqtt_entry {
-	struct list_head node;
-	u8 kind;
-	u8 class;
-	u8 qos;
-	bool dup;
-	bool retain;
-	bool packed;
-	u16 packet_id;
-	u16 n_subids;
-	u16 alias;
-	u32 count;
-	u32 len;
-	u32 sent;
-	u32 cost;
-	u32 payload;
-	u32 charged;
-	struct page *page;
-	u8 *addr;
-	u32 hdr_len;
-	struct kmqtt_msg *msg;
-	u8 data[] __aligned(4);
-};
+#include "tx-entry.h"
 
 void kmqtt_tx_init(struct kmqtt_conn *conn)
 {
@@ -309,8 +240,8 @@ static u32 msg_cost(const struct kmqtt_msg *msg)
 	       msg->payload_len;
 }
 
-static void msg_out(const struct kmqtt_conn *conn, const struct kmqtt_msg *msg,
-		    const struct kmqtt_tx_opts *o, struct kmqtt_publish_out *out)
+void kmqtt_entry_out(const struct kmqtt_conn *conn, const struct kmqtt_msg *msg,
+		     const struct kmqtt_tx_opts *o, struct kmqtt_publish_out *out)
 {
 	*out = (struct kmqtt_publish_out) {
 		.level = conn->level,
@@ -329,8 +260,7 @@ static void msg_out(const struct kmqtt_conn *conn, const struct kmqtt_msg *msg,
 	};
 }
 
-/* Is the packet one that the client takes, and that there can be? */
-static bool out_fits(const struct kmqtt_conn *conn, const struct kmqtt_publish_out *out)
+bool kmqtt_entry_fits(const struct kmqtt_conn *conn, const struct kmqtt_publish_out *out)
 {
 	u32 hdr = kmqtt_publish_hdr_len(out);
 
@@ -347,8 +277,8 @@ static bool msg_fits(const struct kmqtt_conn *conn, const struct kmqtt_msg *msg,
 	if (msg->topic_len <= conn->mount.len ||
 	    memcmp(msg->topic, conn->mount.data, conn->mount.len))
 		return false;
-	msg_out(conn, msg, opts, &out);
-	return out_fits(conn, &out);
+	kmqtt_entry_out(conn, msg, opts, &out);
+	return kmqtt_entry_fits(conn, &out);
 }
 
 /* Note that a delivery of @class was refused; under tx->lock. */
@@ -398,8 +328,7 @@ static u8 tx_room_again(const struct kmqtt_conn *conn)
 	return room & tx->full;
 }
 
-/* A delivery was refused; tell the daemon when there is room. */
-static void tx_writable(struct kmqtt_conn *conn)
+void kmqtt_tx_writable(struct kmqtt_conn *conn)
 {
 	struct kmqtt_tx *tx = &conn->tx;
 	u8 room;
@@ -552,8 +481,7 @@ int kmqtt_tx_gate(struct kmqtt_conn *conn, bool shut)
 	return 0;
 }
 
-/* An entry is done with: count it out and free it. */
-static void tx_done(struct kmqtt_conn *conn, struct kmqtt_entry *e)
+void kmqtt_entry_done(struct kmqtt_conn *conn, struct kmqtt_entry *e)
 {
 	struct kmqtt_tx *tx = &conn->tx;
 	bool read_on;
@@ -569,11 +497,7 @@ static void tx_done(struct kmqtt_conn *conn, struct kmqtt_entry *e)
 	entry_free(conn, e);
 }
 
-/*
- * Take the entries off the shared list and let them through the gate: the
- * only place that looks at it, in the order they were entered.
- */
-static void tx_take(struct kmqtt_conn *conn)
+void kmqtt_tx_take(struct kmqtt_conn *conn)
 {
 	struct kmqtt_tx *tx = &conn->tx;
 	struct kmqtt_entry *e, *tmp;
@@ -585,486 +509,17 @@ static void tx_take(struct kmqtt_conn *conn)
 	list_for_each_entry_safe(e, tmp, &list, node) {
 		if (e->kind == ENTRY_HOLD) {
 			WRITE_ONCE(tx->shut, true);
-			tx_done(conn, e);
+			kmqtt_entry_done(conn, e);
 		} else if (e->kind == ENTRY_RELEASE) {
 			WRITE_ONCE(tx->shut, false);
 			list_splice_tail_init(&tx->held, &tx->out);
-			tx_done(conn, e);
+			kmqtt_entry_done(conn, e);
 		} else if (tx->shut && e->class <= KMQTT_TX_LIVE) {
 			list_move_tail(&e->node, &tx->held);
 		} else {
 			list_move_tail(&e->node, &tx->out);
 		}
 	}
-}
-
-/*
- * Room for the header of a message on its way to the socket.  What is not to
- * be dropped gets it also above the limit: sending is what frees memory.
- */
-static bool entry_header(struct kmqtt_conn *conn, struct kmqtt_entry *e, u32 len)
-{
-	if (e->class != KMQTT_TX_ROUTED)
-		atomic64_add(len, &conn->kn->mem);
-	else if (!kmqtt_mem_charge(conn->kn, len))
-		return false;
-	e->addr = kvmalloc(len, GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
-	if (!e->addr) {
-		kmqtt_mem_uncharge(conn->kn, len);
-		return false;
-	}
-	e->hdr_len = len;
-	e->charged += len;
-	return true;
-}
-
-/* What @e was to tell the client does not leave, or not now. */
-static void entry_unalias(struct kmqtt_conn *conn, struct kmqtt_entry *e)
-{
-	if (e->alias)
-		kmqtt_alias_forget(conn, e->alias);
-	e->alias = 0;
-}
-
-/*
- * Name the topic by an alias, or tell the client one.  Only now: what was
- * encoded before leaves before, and none of it is dropped any more.
- */
-static void entry_alias(struct kmqtt_conn *conn, struct kmqtt_entry *e,
-			struct kmqtt_publish_out *out)
-{
-	bool known;
-
-	out->alias = kmqtt_alias_pick(conn, out->topic, out->topic_len, &known);
-	e->alias = known ? 0 : out->alias;
-	if (known)
-		out->topic_len = 0;
-	if (e->alias && !out_fits(conn, out)) {
-		entry_unalias(conn, e);
-		out->alias = 0;
-	}
-}
-
-/*
- * Encode the header of a message: 0, -ETIME if it has expired, -ENOMEM.  A
- * packet identifier that is in use stays so until the client has answered, so
- * those with one go out with nothing left of their time.
- */
-static noinline_for_stack int entry_encode(struct kmqtt_conn *conn,
-					   struct kmqtt_entry *e)
-{
-	const struct kmqtt_tx_opts o = {
-		.qos = e->qos,
-		.dup = e->dup,
-		.retain = e->retain,
-		.packet_id = e->packet_id,
-		.n_subids = e->n_subids,
-		.subids = (const u32 *)e->data,
-	};
-	struct kmqtt_publish_out out;
-
-	msg_out(conn, e->msg, &o, &out);
-	if (e->msg->has_expiry && !kmqtt_msg_left(e->msg, &out.expiry) && !e->qos)
-		return -ETIME;
-	if (kmqtt_alias_worth(conn, out.topic_len))
-		entry_alias(conn, e, &out);
-	if (!entry_header(conn, e, kmqtt_publish_hdr_len(&out))) {
-		entry_unalias(conn, e);
-		return -ENOMEM;
-	}
-	kmqtt_publish_put(e->addr, &out);
-	e->len = e->hdr_len + e->msg->payload_len;
-	return 0;
-}
-
-static void entry_decode(struct kmqtt_conn *conn, struct kmqtt_entry *e)
-{
-	entry_unalias(conn, e);
-	kvfree(e->addr);
-	e->addr = NULL;
-	kmqtt_mem_uncharge(conn->kn, e->hdr_len);
-	e->charged -= e->hdr_len;
-	e->hdr_len = 0;
-	e->len = 0;
-}
-
-/* May @e be sent now?  One that never will be is dropped; -ENOMEM: not yet. */
-static int entry_ready(struct kmqtt_conn *conn, struct kmqtt_entry *e)
-{
-	int err;
-
-	if (e->kind != ENTRY_MSG || e->addr)
-		return 0;
-	err = entry_encode(conn, e);
-	if (err == -ETIME)
-		kmqtt_stat_inc(conn->kn, DROPPED_EXPIRED);
-	else if (err && e->class == KMQTT_TX_ROUTED)
-		kmqtt_stat_inc(conn->kn, DROPPED_MEMORY);
-	else
-		return err;	/* what was delivered is not dropped */
-	tx_done(conn, e);
-	return -ENOENT;
-}
-
-/* The unsent bytes of @e as one or two vectors; returns how many. */
-static unsigned int entry_vecs(const struct kmqtt_entry *e, struct kvec *vec)
-{
-	u32 off = e->sent;
-	unsigned int n = 0;
-
-	if (e->kind != ENTRY_MSG) {
-		vec[0].iov_base = e->addr + off;
-		vec[0].iov_len = e->len - off;
-		return 1;
-	}
-	if (off < e->hdr_len) {
-		vec[n].iov_base = e->addr + off;
-		vec[n++].iov_len = e->hdr_len - off;
-		off = e->hdr_len;
-	}
-	if (off < e->len) {
-		vec[n].iov_base = (u8 *)e->msg->payload + (off - e->hdr_len);
-		vec[n++].iov_len = e->len - off;
-	}
-	return n;
-}
-
-/* Gather vectors from the entries that may be sent. */
-static unsigned int tx_gather(struct kmqtt_conn *conn, struct kvec *vec, size_t *len)
-{
-	struct kmqtt_entry *e, *tmp;
-	unsigned int n = 0, i, more;
-	int err;
-
-	*len = 0;
-	list_for_each_entry_safe(e, tmp, &conn->tx.out, node) {
-		if (n + 2 > TX_VECS)
-			break;
-		err = entry_ready(conn, e);
-		if (err == -ENOENT)
-			continue;
-		if (err)
-			break;
-		more = entry_vecs(e, vec + n);
-		for (i = 0; i < more; i++)
-			*len += vec[n++].iov_len;
-	}
-	return n;
-}
-
-/* The socket took all of @e. */
-static void tx_count(const struct kmqtt_conn *conn, const struct kmqtt_entry *e)
-{
-	kmqtt_stat_add(conn->kn, PACKETS_TX, e->count);
-	if (e->kind != ENTRY_RUN && e->kind != ENTRY_MSG)
-		return;
-	kmqtt_stat_add(conn->kn, PUBLISH_TX, e->count);
-	kmqtt_stat_add(conn->kn, PAYLOAD_TX, e->payload);
-}
-
-/* The socket took @bytes. */
-static void tx_consume(struct kmqtt_conn *conn, size_t bytes)
-{
-	struct kmqtt_entry *e, *tmp;
-	u32 part;
-
-	conn->tx.progress = jiffies;
-	conn->cs[KMQTT_CS_BYTES_TX] += bytes;
-	kmqtt_stat_add(conn->kn, BYTES_TX, bytes);
-	list_for_each_entry_safe(e, tmp, &conn->tx.out, node) {
-		/* What follows may not be encoded yet and has no length. */
-		if (!bytes)
-			break;
-		part = min_t(size_t, e->len - e->sent, bytes);
-		e->sent += part;
-		bytes -= part;
-		if (e->sent < e->len)
-			break;
-		tx_count(conn, e);
-		tx_done(conn, e);
-	}
-}
-
-/*
- * The socket takes no more for now.  What is encoded but has not begun to
- * leave is encoded anew when it does: its Message Expiry goes on counting
- * down, and it may be dropped.  All behind it goes with it: the aliases they
- * rely on are those of the order in which they leave.
- */
-static void tx_unready(struct kmqtt_conn *conn)
-{
-	struct kmqtt_entry *e;
-	unsigned int n = 0;
-	bool stale = false;
-
-	list_for_each_entry(e, &conn->tx.out, node) {
-		/* So many were gathered at most. */
-		if (n++ == TX_VECS || (e->kind == ENTRY_MSG && !e->addr))
-			break;
-		if (e->kind != ENTRY_MSG || e->sent)
-			continue;
-		stale |= e->msg->has_expiry;
-		if (stale)
-			entry_decode(conn, e);
-	}
-}
-
-/* Room for @len bytes in the connection's own page. */
-static bool pack_room(struct kmqtt_tx *tx, u32 len)
-{
-	struct page *page;
-
-	if (tx->pack && tx->pack_off + len <= page_size(tx->pack))
-		return true;
-	page = alloc_pages(GFP_KERNEL_ACCOUNT | __GFP_COMP | __GFP_NOWARN,
-			   get_order(len));
-	if (!page)
-		return false;
-	if (tx->pack)
-		put_page(tx->pack);
-	tx->pack = page;
-	tx->pack_off = 0;
-	return true;
-}
-
-/* Copy a run into the connection's own page; it then pins no arena. */
-static void entry_pack(struct kmqtt_conn *conn, struct kmqtt_entry *e)
-{
-	struct kmqtt_tx *tx = &conn->tx;
-	u32 len = e->len - e->sent;
-
-	/* There is nothing to gain, now or later. */
-	if (e->kind != ENTRY_RUN || len > KMQTT_ARENA_SIZE / 2) {
-		e->packed = true;
-		return;
-	}
-	if (!pack_room(tx, len))
-		return;
-	memcpy((u8 *)page_address(tx->pack) + tx->pack_off, e->addr + e->sent, len);
-	get_page(tx->pack);
-	put_page(e->page);
-	e->page = tx->pack;
-	e->addr = (u8 *)page_address(tx->pack) + tx->pack_off;
-	e->len = len;
-	e->sent = 0;
-	e->packed = true;
-	tx->pack_off += len;
-}
-
-/*
- * What stays queued must not pin an arena page for a few bytes of it: copy
- * small runs.  Large ones pin little more than their own length.
- */
-static void tx_pack(struct kmqtt_conn *conn)
-{
-	struct kmqtt_entry *e;
-
-	list_for_each_entry_reverse(e, &conn->tx.out, node) {
-		if (e->packed)
-			break;
-		entry_pack(conn, e);
-	}
-	list_for_each_entry_reverse(e, &conn->tx.held, node) {
-		if (e->packed)
-			break;
-		entry_pack(conn, e);
-	}
-}
-
-/*
- * The socket refused.  write_space clears BLOCKED and kicks; it may have run
- * just before the bit was set, and it never comes if memory ran out with
- * nothing in flight: then the timer tries again.
- */
-static void tx_blocked(struct kmqtt_conn *conn)
-{
-	struct sock *sk = conn->sock->sk;
-
-	set_bit(KMQTT_CB_BLOCKED, &conn->bits);
-	smp_mb__after_atomic(); /* with the bit in conn_write_space() */
-	if (!sk_stream_is_writeable(sk))
-		return;
-	if (tcp_rtx_and_write_queues_empty(sk)) {
-		mod_timer(&conn->timer, jiffies + HZ / 50);
-	} else {
-		clear_bit(KMQTT_CB_BLOCKED, &conn->bits);
-		kmqtt_conn_kick(conn, KMQTT_CB_TX);
-	}
-}
-
-static int tx_send(struct kmqtt_conn *conn)
-{
-	struct msghdr msg = { .msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL };
-	struct kvec vec[TX_VECS];
-	unsigned int n;
-	size_t len;
-	int ret;
-
-	n = tx_gather(conn, vec, &len);
-	if (!n)
-		return list_empty(&conn->tx.out) ? 0 : -ENOMEM;
-	ret = kernel_sendmsg(conn->sock, &msg, vec, n, len);
-	if (ret > 0)
-		tx_consume(conn, ret);
-	return ret;
-}
-
-/* Send what the gate let through; 0, -EAGAIN, or an error of the socket. */
-static int tx_push(struct kmqtt_conn *conn)
-{
-	unsigned int round;
-	int ret = 0;
-
-	if (test_bit(KMQTT_CB_BLOCKED, &conn->bits)) {
-		tx_pack(conn);
-		return -EAGAIN;
-	}
-	for (round = 0; round < TX_ROUNDS && !list_empty(&conn->tx.out); round++) {
-		ret = tx_send(conn);
-		if (ret <= 0)
-			break;
-		cond_resched();
-	}
-	if (ret == -EAGAIN) {
-		tx_unready(conn);
-		tx_blocked(conn);
-		tx_pack(conn);
-	} else if (ret == -ENOMEM || ret == -ENOBUFS) {
-		tx_unready(conn);
-		/* There may be some when the timer tries again. */
-		set_bit(KMQTT_CB_BLOCKED, &conn->bits);
-		mod_timer(&conn->timer, jiffies + HZ / 50);
-		ret = -EAGAIN;
-	} else if (!list_empty(&conn->tx.out) && ret >= 0) {
-		kmqtt_conn_kick(conn, KMQTT_CB_TX);
-	}
-	if (!list_empty(&conn->tx.held))
-		tx_pack(conn);
-	return min(ret, 0);
-}
-
-/* What is sent in one go: a part of a page. */
-struct quick_part {
-	struct page *page;
-	u32 off;
-	u32 len;
-};
-
-/* Copy the runs at the head of the list into the worker's page. */
-static bool quick_copy(struct kmqtt_conn *conn, u32 len, struct quick_part *part)
-{
-	struct kmqtt_arena *arena = &conn->worker->quick;
-	struct kmqtt_entry *e;
-	u8 *p;
-
-	if (!kmqtt_arena_room(arena, len, 0, GFP_ATOMIC))
-		return false;
-	p = kmqtt_arena_at(arena);
-	*part = (struct quick_part) { arena->page, arena->off, len };
-	arena->off += len;
-	list_for_each_entry(e, &conn->tx.out, node) {
-		u32 n = min(e->len - e->sent, len);
-
-		memcpy(p, e->addr + e->sent, n);
-		p += n;
-		len -= n;
-		if (!len)
-			break;
-	}
-	return true;
-}
-
-/*
- * Choose what to send: small runs together, or a large one by itself.  What is
- * in between would pin much more than it is long.
- */
-static bool quick_part(struct kmqtt_conn *conn, struct quick_part *part)
-{
-	struct kmqtt_entry *e;
-	u32 len = 0;
-
-	list_for_each_entry(e, &conn->tx.out, node) {
-		if (e->kind != ENTRY_RUN || len + e->len - e->sent > QUICK_COPY)
-			break;
-		len += e->len - e->sent;
-	}
-	if (len)
-		return quick_copy(conn, len, part);
-	e = list_first_entry(&conn->tx.out, struct kmqtt_entry, node);
-	if (e->kind != ENTRY_RUN || e->len - e->sent < QUICK_SPLICE)
-		return false;
-	*part = (struct quick_part) {
-		.page = e->page,
-		.off = e->addr + e->sent - (u8 *)page_address(e->page),
-		.len = e->len - e->sent,
-	};
-	return true;
-}
-
-/*
- * May the socket be sent to under its spinlock?  The locked functions would
- * send plaintext on a socket with TLS, which may have come later, and copy into
- * a page that the socket then keeps where the device cannot gather.
- */
-static bool sock_is_quick(struct sock *sk)
-{
-	return !sock_owned_by_user(sk) && (sk->sk_route_caps & NETIF_F_SG) &&
-	       READ_ONCE(sk->sk_prot)->sendmsg == tcp_sendmsg;
-}
-
-/* Bytes that the socket took, or an error: nothing is decided by it here. */
-static int quick_send(struct sock *sk, const struct quick_part *part)
-{
-	int ret = -EBUSY;
-	gfp_t gfp;
-
-	bh_lock_sock(sk);
-	if (sock_is_quick(sk)) {
-		gfp = sk->sk_allocation;
-		sk->sk_allocation = GFP_ATOMIC;
-		ret = kmqtt_tcp_splice(sk, part->page, part->off, part->len);
-		sk->sk_allocation = gfp;
-	}
-	bh_unlock_sock(sk);
-	return ret;
-}
-
-bool kmqtt_tx_quick(struct kmqtt_conn *conn, unsigned int max, unsigned int *sends)
-{
-	struct kmqtt_tx *tx = &conn->tx;
-	struct quick_part part;
-	int ret;
-
-	WARN_ON_ONCE(!in_softirq());
-	if (tx->dead || test_bit(KMQTT_CB_BLOCKED, &conn->bits))
-		return false;
-	tx_take(conn);
-	while (!list_empty(&tx->out) && *sends < max) {
-		if (!quick_part(conn, &part))
-			return false;
-		ret = quick_send(conn->sock->sk, &part);
-		if (ret <= 0)
-			return false;
-		tx_consume(conn, ret);
-		++*sends;
-	}
-	/* What is left, held or was refused needs what a flush does besides. */
-	return list_empty(&tx->out) && list_empty(&tx->held) && !READ_ONCE(tx->full);
-}
-
-bool kmqtt_tx_flush(struct kmqtt_conn *conn)
-{
-	int ret;
-
-	if (conn->tx.dead) {
-		kmqtt_tx_purge(conn);
-		return true;
-	}
-	tx_take(conn);
-	ret = tx_push(conn);
-	tx_writable(conn);
-	conn->tx.dead = ret < 0 && ret != -EAGAIN;
-	return !conn->tx.dead;
 }
 
 bool kmqtt_tx_empty(struct kmqtt_conn *conn)
@@ -1088,7 +543,7 @@ void kmqtt_tx_purge(struct kmqtt_conn *conn)
 	spin_unlock(&tx->lock);
 	list_splice_tail_init(&tx->held, &tx->out);
 	list_for_each_entry_safe(e, tmp, &tx->out, node)
-		tx_done(conn, e);
+		kmqtt_entry_done(conn, e);
 	if (tx->pack)
 		put_page(tx->pack);
 	tx->pack = NULL;
