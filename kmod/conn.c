@@ -276,6 +276,7 @@ static int conn_take_socket(struct kmqtt_conn *conn, struct genl_info *info)
 		GENL_SET_ERR_MSG(info, "the socket is in use by the kernel already");
 		err = -EBUSY;
 	} else {
+		conn->plain = inet_csk_has_ulp(sk) ? NULL : sk->sk_prot;
 		conn->saved_data_ready = sk->sk_data_ready;
 		conn->saved_write_space = sk->sk_write_space;
 		conn->saved_state_change = sk->sk_state_change;

@@ -161,6 +161,7 @@ struct kmqtt_close {
  * @kn: its namespace; outlives it
  * @file: the socket's file
  * @sock: the socket; %NULL once detached (worker only)
+ * @plain: sk_prot of a socket without ULP, else %NULL; kmqtt_conn_is_plain()
  * @saved_data_ready: callbacks to restore
  * @saved_write_space: likewise
  * @saved_state_change: likewise
@@ -217,6 +218,7 @@ struct kmqtt_conn {
 	struct kmqtt_net *kn;
 	struct file *file;
 	struct socket *sock;
+	const struct proto *plain;
 	void (*saved_data_ready)(struct sock *sk);
 	void (*saved_write_space)(struct sock *sk);
 	void (*saved_state_change)(struct sock *sk);
@@ -313,6 +315,16 @@ static inline bool kmqtt_conn_takes(const struct kmqtt_conn *conn)
 	       READ_ONCE(conn->tx.routed_bytes) < conn->queue_bytes &&
 	       (!conn->queue_count ||
 		READ_ONCE(conn->tx.routed_count) < conn->queue_count);
+}
+
+/*
+ * Is the socket still TCP and nothing else?  TLS, and a sockmap, replace its
+ * functions, with the socket locked by a user.  Worker only; the answer lasts
+ * as long as the caller has the socket locked in either way.
+ */
+static inline bool kmqtt_conn_is_plain(const struct kmqtt_conn *conn)
+{
+	return READ_ONCE(conn->sock->sk->sk_prot) == conn->plain;
 }
 
 /* Find and reference a connection by id; NULL if there is none. */

@@ -11,12 +11,15 @@
 
 void kmqtt_pages_free(struct kmqtt_net *kn, struct kmqtt_pages *p)
 {
-	u32 i;
+	u32 i, n;
 
 	if (p->map && p->n > 1)
 		vunmap(p->map);
-	for (i = 0; i < p->n; i++)
-		__free_page(p->pages[i]);
+	/* A socket may still have what it was given of them. */
+	for (i = 0; i < p->n; i += n) {
+		n = compound_nr(p->pages[i]);
+		put_page(p->pages[i]);
+	}
 	kvfree(p->pages);
 	kmqtt_mem_uncharge(kn, p->charged);
 	*p = (struct kmqtt_pages) {};

@@ -11,7 +11,7 @@ struct page;
 
 /**
  * struct kmqtt_pages - pages a large frame was gathered in
- * @pages: order-0 pages, in a kvmalloc()ed array
+ * @pages: pages of compound ones, each of these whole, in a kvmalloc()ed array
  * @n: their number
  * @map: where they are mapped one after the other
  * @charged: bytes charged to the namespace for them

@@ -5,12 +5,14 @@
  * that are allocated as its bytes arrive, never by the length it announced.
  */
 
+#include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/net.h>
 #include <linux/slab.h>
 #include <linux/uio.h>
 #include <linux/vmalloc.h>
 #include <net/sock.h>
+#include <net/tcp_states.h>
 #include "conn.h"
 #include "frame.h"
 #include "publish.h"
@@ -116,13 +118,13 @@ void kmqtt_rx_free(struct kmqtt_conn *conn)
 	kmqtt_alias_free(conn);
 }
 
-/* Make room for one more page pointer. */
-static bool gather_grow(struct kmqtt_rx *rx)
+/* Make room for @n more page pointers. */
+static bool gather_grow(struct kmqtt_rx *rx, u32 n)
 {
-	u32 max = rx->max_pages ? rx->max_pages * 2 : GATHER_AHEAD * 2;
+	u32 max = max(rx->max_pages ? rx->max_pages * 2 : GATHER_AHEAD * 2, rx->n_pages + n);
 	struct page **pages;
 
-	if (rx->n_pages < rx->max_pages)
+	if (rx->n_pages + n <= rx->max_pages)
 		return true;
 	pages = kvmalloc_array(max, sizeof(*pages), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!pages)
@@ -131,6 +133,33 @@ static bool gather_grow(struct kmqtt_rx *rx)
 	kvfree(rx->pages);
 	rx->pages = pages;
 	rx->max_pages = max;
+	return true;
+}
+
+/* Up to @most pages side by side, since they are sent in fewer pieces. */
+static bool gather_block(struct kmqtt_conn *conn, u32 most)
+{
+	unsigned int order = min(ilog2(most), KMQTT_ARENA_ORDER);
+	struct kmqtt_rx *rx = &conn->rx;
+	struct page *page = NULL;
+	u32 i;
+
+	if (order)
+		page = alloc_pages(GFP_KERNEL_ACCOUNT | __GFP_COMP | __GFP_NOWARN |
+				   __GFP_NORETRY, order);
+	if (!page) {
+		order = 0;
+		page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	}
+	if (!page)
+		return false;
+	if (!gather_grow(rx, 1 << order) ||
+	    !kmqtt_mem_charge(conn->kn, PAGE_SIZE << order)) {
+		put_page(page);
+		return false;
+	}
+	for (i = 0; i < 1 << order; i++)
+		rx->pages[rx->n_pages++] = page + i;
 	return true;
 }
 
@@ -143,20 +172,11 @@ static bool gather_room(struct kmqtt_conn *conn)
 	struct kmqtt_rx *rx = &conn->rx;
 	u32 full = rx->have / PAGE_SIZE;
 	u32 need = DIV_ROUND_UP(rx->want, PAGE_SIZE);
-	struct page *page;
 
 	need = min_t(u32, need, full + clamp(full, 1U, (u32)GATHER_AHEAD));
-	while (rx->n_pages < need) {
-		if (!kmqtt_mem_charge(conn->kn, PAGE_SIZE))
+	while (rx->n_pages < need)
+		if (!gather_block(conn, need - rx->n_pages))
 			return false;
-		page = gather_grow(rx) ?
-			alloc_page(GFP_KERNEL_ACCOUNT | __GFP_NOWARN) : NULL;
-		if (!page) {
-			kmqtt_mem_uncharge(conn->kn, PAGE_SIZE);
-			return false;
-		}
-		rx->pages[rx->n_pages++] = page;
-	}
 	return true;
 }
 
@@ -164,13 +184,17 @@ static bool gather_room(struct kmqtt_conn *conn)
 static unsigned int gather_vecs(const struct kmqtt_rx *rx, struct kvec *vec, size_t *len)
 {
 	u32 pos = rx->have, n = 0, part;
+	u8 *base, *end = NULL;
 
 	*len = 0;
 	while (n < GATHER_AHEAD && pos < rx->want && pos / PAGE_SIZE < rx->n_pages) {
 		part = min_t(u32, PAGE_SIZE - pos % PAGE_SIZE, rx->want - pos);
-		vec[n].iov_base = (u8 *)page_address(rx->pages[pos / PAGE_SIZE]) +
-				  pos % PAGE_SIZE;
-		vec[n++].iov_len = part;
+		base = (u8 *)page_address(rx->pages[pos / PAGE_SIZE]) + pos % PAGE_SIZE;
+		if (base == end)
+			vec[n - 1].iov_len += part;
+		else
+			vec[n++] = (struct kvec) { base, part };
+		end = base + part;
 		*len += part;
 		pos += part;
 	}
@@ -563,6 +587,21 @@ static void rx_paused(struct kmqtt_conn *conn)
 		rx_ahead(conn);
 }
 
+/*
+ * After a read that left room: nothing is left, so the next one would only say
+ * so.  What comes from now on kicks the connection again; TLS has a queue of
+ * its own.
+ */
+static bool rx_drained(const struct kmqtt_conn *conn)
+{
+	const struct sock *sk = conn->sock->sk;
+
+	return skb_queue_empty_lockless(&sk->sk_receive_queue) &&
+	       !(READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN) && !READ_ONCE(sk->sk_err) &&
+	       READ_ONCE(sk->sk_state) == TCP_ESTABLISHED && !conn->tx.dead &&
+	       kmqtt_conn_is_plain(conn);
+}
+
 /* Read and handle what there is, at most a budget. */
 static void rx_read(struct kmqtt_conn *conn)
 {
@@ -588,6 +627,8 @@ static void rx_read(struct kmqtt_conn *conn)
 			return;
 		}
 		budget -= ret;
+		if (rx_drained(conn))
+			return;
 	}
 }
 

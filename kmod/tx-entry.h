@@ -43,9 +43,9 @@ enum entry_kind {
  * @cost: bytes counted against the limit of its class
  * @payload: bytes of its messages' payloads
  * @charged: bytes charged to the namespace, an encoded header included
- * @page: of a run
- * @addr: first byte of a run; bytes of a packet; header of an encoded message
- * @hdr_len: length of that header
+ * @page: of a run, and of what is encoded of a message unless that is long
+ * @addr: first byte of a run; bytes of a packet; what is encoded of a message
+ * @hdr_len: length of that: the header, or all
  * @msg: the message
  * @data: Subscription Identifiers, or the bytes of a packet
  */
@@ -78,6 +78,8 @@ void kmqtt_entry_out(const struct kmqtt_conn *conn, const struct kmqtt_msg *msg,
 		     const struct kmqtt_tx_opts *o, struct kmqtt_publish_out *out);
 /* Is the packet one that the client takes, and that there can be? */
 bool kmqtt_entry_fits(const struct kmqtt_conn *conn, const struct kmqtt_publish_out *out);
+/* Free what is encoded of a message. */
+void kmqtt_entry_unplace(struct kmqtt_entry *e);
 /* An entry is done with: count it out and free it.  Worker only. */
 void kmqtt_entry_done(struct kmqtt_conn *conn, struct kmqtt_entry *e);
 /*

@@ -16,20 +16,30 @@
 
 #define TX_VECS		32
 #define TX_ROUNDS	64	/* sendmsg calls of one turn, for fairness */
-#define QUICK_COPY	1024	/* shorter ones are copied into pages of their own */
-#define QUICK_SPLICE	8192	/* longer ones go out of the arena they came in */
+#define WHOLE_MAX	PAGE_SIZE	/* longer messages are sent from where they are */
+#define SPLICE_MIN	4096U	/* shorter runs are copied rather than pin an arena */
+#define SPAN_MAX	(64U << 10)
 
 /*
- * Room for the header of a message on its way to the socket.  What is not to
- * be dropped gets it also above the limit: sending is what frees memory.
+ * Room for what is encoded of a message on its way to the socket.  What is not
+ * to be dropped gets it also above the limit: sending is what frees memory.
  */
-static bool entry_header(struct kmqtt_conn *conn, struct kmqtt_entry *e, u32 len)
+static bool entry_place(struct kmqtt_conn *conn, struct kmqtt_entry *e, u32 len, gfp_t gfp)
 {
+	struct kmqtt_arena *arena = &conn->worker->out;
+
 	if (e->class != KMQTT_TX_ROUTED)
 		atomic64_add(len, &conn->kn->mem);
 	else if (!kmqtt_mem_charge(conn->kn, len))
 		return false;
-	e->addr = kvmalloc(len, GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (len <= WHOLE_MAX && kmqtt_arena_room(arena, len, 0, gfp)) {
+		e->page = arena->page;
+		get_page(e->page);
+		e->addr = kmqtt_arena_at(arena);
+		arena->off += len;
+	} else if (gfpflags_allow_blocking(gfp)) {
+		e->addr = kvmalloc(len, gfp | __GFP_ACCOUNT | __GFP_NOWARN);
+	}
 	if (!e->addr) {
 		kmqtt_mem_uncharge(conn->kn, len);
 		return false;
@@ -67,12 +77,12 @@ static void entry_alias(struct kmqtt_conn *conn, struct kmqtt_entry *e,
 }
 
 /*
- * Encode the header of a message: 0, -ETIME if it has expired, -ENOMEM.  A
- * packet identifier that is in use stays so until the client has answered, so
- * those with one go out with nothing left of their time.
+ * Encode the header of a message, and the whole of a small one: 0, -ETIME if it
+ * has expired, -ENOMEM.  A packet identifier that is in use stays so until the
+ * client has answered, so those with one go out with nothing left of their time.
  */
 static noinline_for_stack int entry_encode(struct kmqtt_conn *conn,
-					   struct kmqtt_entry *e)
+					   struct kmqtt_entry *e, gfp_t gfp)
 {
 	const struct kmqtt_tx_opts o = {
 		.qos = e->qos,
@@ -83,26 +93,30 @@ static noinline_for_stack int entry_encode(struct kmqtt_conn *conn,
 		.subids = (const u32 *)e->data,
 	};
 	struct kmqtt_publish_out out;
+	u32 hdr, whole;
 
 	kmqtt_entry_out(conn, e->msg, &o, &out);
 	if (e->msg->has_expiry && !kmqtt_msg_left(e->msg, &out.expiry) && !e->qos)
 		return -ETIME;
 	if (kmqtt_alias_worth(conn, out.topic_len))
 		entry_alias(conn, e, &out);
-	if (!entry_header(conn, e, kmqtt_publish_hdr_len(&out))) {
+	hdr = kmqtt_publish_hdr_len(&out);
+	whole = hdr + out.payload_len;
+	if (!entry_place(conn, e, whole <= WHOLE_MAX ? whole : hdr, gfp)) {
 		entry_unalias(conn, e);
 		return -ENOMEM;
 	}
 	kmqtt_publish_put(e->addr, &out);
-	e->len = e->hdr_len + e->msg->payload_len;
+	if (e->hdr_len > hdr)
+		memcpy(e->addr + hdr, e->msg->payload, out.payload_len);
+	e->len = whole;
 	return 0;
 }
 
 static void entry_decode(struct kmqtt_conn *conn, struct kmqtt_entry *e)
 {
 	entry_unalias(conn, e);
-	kvfree(e->addr);
-	e->addr = NULL;
+	kmqtt_entry_unplace(e);
 	kmqtt_mem_uncharge(conn->kn, e->hdr_len);
 	e->charged -= e->hdr_len;
 	e->hdr_len = 0;
@@ -116,7 +130,7 @@ static int entry_ready(struct kmqtt_conn *conn, struct kmqtt_entry *e)
 
 	if (e->kind != ENTRY_MSG || e->addr)
 		return 0;
-	err = entry_encode(conn, e);
+	err = entry_encode(conn, e, GFP_KERNEL);
 	if (err == -ETIME)
 		kmqtt_stat_inc(conn->kn, DROPPED_EXPIRED);
 	else if (err && e->class == KMQTT_TX_ROUTED)
@@ -208,24 +222,20 @@ static void tx_consume(struct kmqtt_conn *conn, size_t bytes)
 
 /*
  * The socket takes no more for now.  What is encoded but has not begun to
- * leave is encoded anew when it does: its Message Expiry goes on counting
- * down, and it may be dropped.  All behind it goes with it: the aliases they
- * rely on are those of the order in which they leave.
+ * leave is encoded anew when it does: it pins no page, its Message Expiry goes
+ * on counting down, and it may be dropped.  The aliases it relies on are those
+ * of the order in which all leave.
  */
 static void tx_unready(struct kmqtt_conn *conn)
 {
 	struct kmqtt_entry *e;
 	unsigned int n = 0;
-	bool stale = false;
 
 	list_for_each_entry(e, &conn->tx.out, node) {
-		/* So many were gathered at most. */
+		/* So many were made ready at most. */
 		if (n++ == TX_VECS || (e->kind == ENTRY_MSG && !e->addr))
 			break;
-		if (e->kind != ENTRY_MSG || e->sent)
-			continue;
-		stale |= e->msg->has_expiry;
-		if (stale)
+		if (e->kind == ENTRY_MSG && !e->sent)
 			entry_decode(conn, e);
 	}
 }
@@ -313,10 +323,79 @@ static void tx_blocked(struct kmqtt_conn *conn)
 	}
 }
 
+/* What is sent in one go: a part of a compound page. */
+struct tx_part {
+	struct page *page;
+	u32 off;
+	u32 len;
+};
+
+static u32 page_off(struct page *page, const u8 *addr)
+{
+	return addr - (u8 *)page_address(page);
+}
+
+/*
+ * May pages be given to the socket?  By whoever has it locked.  The locked
+ * functions would send plaintext on a socket with TLS, which may have come
+ * later, and copy into a page that the socket then keeps where the device
+ * cannot gather.
+ */
+static bool takes_pages(const struct kmqtt_conn *conn)
+{
+	return kmqtt_conn_is_plain(conn) && (conn->sock->sk->sk_route_caps & NETIF_F_SG);
+}
+
+/* The next unsent bytes of a message with gathered pages. */
+static void entry_part(const struct kmqtt_entry *e, u32 sent, struct tx_part *part)
+{
+	const struct kmqtt_msg *msg = e->msg;
+	struct page *page;
+	u32 off;
+
+	if (sent < e->hdr_len) {
+		*part = (struct tx_part) {
+			e->page, page_off(e->page, e->addr + sent), e->hdr_len - sent,
+		};
+		return;
+	}
+	/* The payload lies behind the header that it came with. */
+	off = msg->payload - (u8 *)msg->pages.map + sent - e->hdr_len;
+	page = msg->pages.pages[off / PAGE_SIZE];
+	part->page = compound_head(page);
+	part->off = page_off(part->page, page_address(page)) + off % PAGE_SIZE;
+	part->len = min_t(u32, page_size(part->page) - part->off, e->len - sent);
+}
+
+/*
+ * Give the pages of a message to the socket, not a copy: bytes it took, or an
+ * error; -EOPNOTSUPP: it wants a copy.
+ */
+static int tx_splice(struct kmqtt_conn *conn, const struct kmqtt_entry *e)
+{
+	struct sock *sk = conn->sock->sk;
+	int ret = -EOPNOTSUPP;
+	struct tx_part part;
+	u32 done = 0;
+
+	lock_sock(sk);
+	while (takes_pages(conn) && e->sent + done < e->len) {
+		entry_part(e, e->sent + done, &part);
+		ret = kmqtt_tcp_splice(sk, part.page, part.off, part.len,
+				       e->sent + done + part.len < e->len);
+		if (ret <= 0)
+			break;
+		done += ret;
+	}
+	release_sock(sk);
+	return done ?: ret;
+}
+
 static int tx_send(struct kmqtt_conn *conn)
 {
 	struct msghdr msg = { .msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL };
 	struct kvec vec[TX_VECS];
+	struct kmqtt_entry *e;
 	unsigned int n;
 	size_t len;
 	int ret;
@@ -324,7 +403,12 @@ static int tx_send(struct kmqtt_conn *conn)
 	n = tx_gather(conn, vec, &len);
 	if (!n)
 		return list_empty(&conn->tx.out) ? 0 : -ENOMEM;
-	ret = kernel_sendmsg(conn->sock, &msg, vec, n, len);
+	ret = -EOPNOTSUPP;
+	e = list_first_entry(&conn->tx.out, struct kmqtt_entry, node);
+	if (e->kind == ENTRY_MSG && e->page && e->msg->pages.pages)
+		ret = tx_splice(conn, e);
+	if (ret == -EOPNOTSUPP)
+		ret = kernel_sendmsg(conn->sock, &msg, vec, n, len);
 	if (ret > 0)
 		tx_consume(conn, ret);
 	return ret;
@@ -364,86 +448,100 @@ static int tx_push(struct kmqtt_conn *conn)
 	return min(ret, 0);
 }
 
-/* What is sent in one go: a part of a page. */
-struct quick_part {
-	struct page *page;
-	u32 off;
-	u32 len;
-};
-
-/* Copy the runs at the head of the list into the worker's page. */
-static bool quick_copy(struct kmqtt_conn *conn, u32 len, struct quick_part *part)
+/*
+ * Is @e encoded in one place, or can it be without sleeping?  Not if it may
+ * have to be dropped, which may sleep as well.
+ */
+static bool quick_ready(struct kmqtt_conn *conn, struct kmqtt_entry *e)
 {
-	struct kmqtt_arena *arena = &conn->worker->quick;
-	struct kmqtt_entry *e;
-	u8 *p;
+	const struct kmqtt_msg *msg = e->msg;
 
-	if (!kmqtt_arena_room(arena, len, 0, GFP_ATOMIC))
-		return false;
-	p = kmqtt_arena_at(arena);
-	*part = (struct quick_part) { arena->page, arena->off, len };
-	arena->off += len;
-	list_for_each_entry(e, &conn->tx.out, node) {
-		u32 n = min(e->len - e->sent, len);
-
-		memcpy(p, e->addr + e->sent, n);
-		p += n;
-		len -= n;
-		if (!len)
-			break;
-	}
-	return true;
+	if (e->kind != ENTRY_MSG)
+		return true;
+	if (e->addr)
+		return e->page && e->hdr_len == e->len;
+	return !msg->pages.pages && !msg->has_expiry &&
+	       !kmqtt_alias_worth(conn, msg->topic_len - conn->mount.len) &&
+	       msg->topic_len + msg->props_len + msg->payload_len <= WHOLE_MAX / 2 &&
+	       !entry_encode(conn, e, GFP_ATOMIC);
 }
 
-/*
- * Choose what to send: small runs together, or a large one by itself.  What is
- * in between would pin much more than it is long.
- */
-static bool quick_part(struct kmqtt_conn *conn, struct quick_part *part)
+/* As many as lie side by side, from the first on. */
+static void quick_span(struct kmqtt_conn *conn, struct kmqtt_entry *e, struct tx_part *part)
 {
-	struct kmqtt_entry *e;
-	u32 len = 0;
+	const u8 *end = e->addr + e->len;
+	unsigned int n = 1;
 
-	list_for_each_entry(e, &conn->tx.out, node) {
-		if (e->kind != ENTRY_RUN || len + e->len - e->sent > QUICK_COPY)
-			break;
-		len += e->len - e->sent;
-	}
-	if (len)
-		return quick_copy(conn, len, part);
-	e = list_first_entry(&conn->tx.out, struct kmqtt_entry, node);
-	if (e->kind != ENTRY_RUN || e->len - e->sent < QUICK_SPLICE)
-		return false;
-	*part = (struct quick_part) {
+	*part = (struct tx_part) {
 		.page = e->page,
-		.off = e->addr + e->sent - (u8 *)page_address(e->page),
+		.off = page_off(e->page, e->addr + e->sent),
 		.len = e->len - e->sent,
 	};
+	list_for_each_entry_continue(e, &conn->tx.out, node) {
+		if (n++ == TX_VECS || part->len >= SPAN_MAX || !quick_ready(conn, e) ||
+		    e->page != part->page || e->addr != end)
+			break;
+		end += e->len;
+		part->len += e->len;
+	}
+}
+
+/* Copy what is at the head of the list into a page of the worker. */
+static bool quick_copy(struct kmqtt_conn *conn, struct tx_part *part)
+{
+	struct kmqtt_arena *arena = &conn->worker->out;
+	struct kmqtt_entry *e;
+	unsigned int n = 0;
+	u32 len = 0;
+	u8 *p;
+
+	list_for_each_entry(e, &conn->tx.out, node) {
+		if (n == TX_VECS || !quick_ready(conn, e) ||
+		    len + e->len - e->sent > SPLICE_MIN)
+			break;
+		len += e->len - e->sent;
+		n++;
+	}
+	if (!len || !kmqtt_arena_room(arena, len, 0, GFP_ATOMIC))
+		return false;
+	p = kmqtt_arena_at(arena);
+	*part = (struct tx_part) { arena->page, arena->off, len };
+	arena->off += len;
+	list_for_each_entry(e, &conn->tx.out, node) {
+		if (!n--)
+			break;
+		memcpy(p, e->addr + e->sent, e->len - e->sent);
+		p += e->len - e->sent;
+	}
 	return true;
 }
 
-/*
- * May the socket be sent to under its spinlock?  The locked functions would
- * send plaintext on a socket with TLS, which may have come later, and copy into
- * a page that the socket then keeps where the device cannot gather.
- */
-static bool sock_is_quick(struct sock *sk)
+/* Choose what to send: what lies in one place, or a copy of small ones. */
+static bool quick_part(struct kmqtt_conn *conn, struct tx_part *part)
 {
-	return !sock_owned_by_user(sk) && (sk->sk_route_caps & NETIF_F_SG) &&
-	       READ_ONCE(sk->sk_prot)->sendmsg == tcp_sendmsg;
+	struct kmqtt_entry *e;
+
+	e = list_first_entry(&conn->tx.out, struct kmqtt_entry, node);
+	if (!quick_ready(conn, e))
+		return false;
+	if (!e->page || (e->kind == ENTRY_RUN && e->len - e->sent < SPLICE_MIN))
+		return quick_copy(conn, part);
+	quick_span(conn, e, part);
+	return true;
 }
 
 /* Bytes that the socket took, or an error: nothing is decided by it here. */
-static int quick_send(struct sock *sk, const struct quick_part *part)
+static int quick_send(const struct kmqtt_conn *conn, const struct tx_part *part)
 {
+	struct sock *sk = conn->sock->sk;
 	int ret = -EBUSY;
 	gfp_t gfp;
 
 	bh_lock_sock(sk);
-	if (sock_is_quick(sk)) {
+	if (!sock_owned_by_user(sk) && takes_pages(conn)) {
 		gfp = sk->sk_allocation;
 		sk->sk_allocation = GFP_ATOMIC;
-		ret = kmqtt_tcp_splice(sk, part->page, part->off, part->len);
+		ret = kmqtt_tcp_splice(sk, part->page, part->off, part->len, false);
 		sk->sk_allocation = gfp;
 	}
 	bh_unlock_sock(sk);
@@ -453,7 +551,7 @@ static int quick_send(struct sock *sk, const struct quick_part *part)
 bool kmqtt_tx_quick(struct kmqtt_conn *conn, unsigned int max, unsigned int *sends)
 {
 	struct kmqtt_tx *tx = &conn->tx;
-	struct quick_part part;
+	struct tx_part part;
 	int ret;
 
 	WARN_ON_ONCE(!in_softirq());
@@ -463,7 +561,7 @@ bool kmqtt_tx_quick(struct kmqtt_conn *conn, unsigned int max, unsigned int *sen
 	while (!list_empty(&tx->out) && *sends < max) {
 		if (!quick_part(conn, &part))
 			return false;
-		ret = quick_send(conn->sock->sk, &part);
+		ret = quick_send(conn, &part);
 		if (ret <= 0)
 			return false;
 		tx_consume(conn, ret);

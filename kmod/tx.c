@@ -55,12 +55,22 @@ static struct kmqtt_entry *entry_alloc(struct kmqtt_conn *conn, u8 kind,
 	return e;
 }
 
+void kmqtt_entry_unplace(struct kmqtt_entry *e)
+{
+	if (e->page)
+		put_page(e->page);
+	else
+		kvfree(e->addr);
+	e->page = NULL;
+	e->addr = NULL;
+}
+
 static void entry_free(struct kmqtt_conn *conn, struct kmqtt_entry *e)
 {
 	if (e->kind == ENTRY_RUN)
 		put_page(e->page);
 	if (e->kind == ENTRY_MSG) {
-		kvfree(e->addr);
+		kmqtt_entry_unplace(e);
 		kmqtt_msg_put(e->msg);
 	}
 	kmqtt_mem_uncharge(conn->kn, e->charged);

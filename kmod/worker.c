@@ -229,7 +229,7 @@ void kmqtt_workers_exit(void)
 		kthread_stop(workers[i].task);
 		arena_drop(&workers[i].rx);
 		arena_drop(&workers[i].enc);
-		arena_drop(&workers[i].quick);
+		arena_drop(&workers[i].out);
 	}
 	n_workers = 0;
 	kfree(workers);

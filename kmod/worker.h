@@ -43,8 +43,9 @@ struct kmqtt_arena {
  * @turns: how often it has; written under @turn
  * @rx: bytes are received here
  * @enc: frames are encoded here
- * @quick: small frames are copied here to be sent; pages of the smallest size,
- *	since each connection that does not acknowledge them may pin one
+ * @out: small messages are encoded and small frames copied here to be sent;
+ *	pages of the smallest size, since each connection that does not
+ *	acknowledge them may pin one
  * @msgs: messages of the look-up that goes on
  */
 struct kmqtt_worker {
@@ -57,7 +58,7 @@ struct kmqtt_worker {
 	unsigned long turns;
 	struct kmqtt_arena rx;
 	struct kmqtt_arena enc;
-	struct kmqtt_arena quick;
+	struct kmqtt_arena out;
 	struct kmqtt_msg *msgs[KMQTT_BATCH_MAX];
 };
 

@@ -10,16 +10,21 @@
 
 /*
  * Send @len bytes at @off of @page, which TCP takes references to, without
- * waiting.  The caller holds the socket's lock, and keeps sk_allocation such
- * that this may be done in its context.  Returns bytes taken, or -errno.
+ * waiting; @more follows at once.  The caller holds the socket's lock, and
+ * keeps sk_allocation such that this may be done in its context.  Returns bytes
+ * taken, or -errno.
  */
-static inline int kmqtt_tcp_splice(struct sock *sk, struct page *page, u32 off, u32 len)
+static inline int kmqtt_tcp_splice(struct sock *sk, struct page *page, u32 off, u32 len,
+				   bool more)
 {
+	int flags = MSG_DONTWAIT | MSG_NOSIGNAL | (more ? MSG_MORE : 0);
+
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
-	return tcp_sendpage_locked(sk, page, off, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	return tcp_sendpage_locked(sk, page, off, len,
+				   flags | (more ? MSG_SENDPAGE_NOTLAST : 0));
 #else
 	struct msghdr msg = {
-		.msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL | MSG_SPLICE_PAGES,
+		.msg_flags = flags | MSG_SPLICE_PAGES,
 	};
 	struct bio_vec vec;
 
