@@ -13,6 +13,7 @@ void kmqtt_pages_free(struct kmqtt_net *kn, struct kmqtt_pages *p)
 {
 	u32 i, n;
 
+	might_sleep();
 	if (p->map && p->n > 1)
 		vunmap(p->map);
 	/* A socket may still have what it was given of them. */

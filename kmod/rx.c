@@ -145,8 +145,8 @@ static bool gather_block(struct kmqtt_conn *conn, u32 most)
 	u32 i;
 
 	if (order)
-		page = alloc_pages(GFP_KERNEL_ACCOUNT | __GFP_COMP | __GFP_NOWARN |
-				   __GFP_NORETRY, order);
+		page = alloc_pages((GFP_KERNEL_ACCOUNT & ~__GFP_DIRECT_RECLAIM) |
+				   __GFP_COMP | __GFP_NOWARN | __GFP_NORETRY, order);
 	if (!page) {
 		order = 0;
 		page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_NOWARN);

@@ -102,7 +102,8 @@ static noinline_for_stack int entry_encode(struct kmqtt_conn *conn,
 		entry_alias(conn, e, &out);
 	hdr = kmqtt_publish_hdr_len(&out);
 	whole = hdr + out.payload_len;
-	if (!entry_place(conn, e, whole <= WHOLE_MAX ? whole : hdr, gfp)) {
+	if (!(whole <= WHOLE_MAX && entry_place(conn, e, whole, gfp)) &&
+	    !entry_place(conn, e, hdr, gfp)) {
 		entry_unalias(conn, e);
 		return -ENOMEM;
 	}
@@ -458,12 +459,16 @@ static bool quick_ready(struct kmqtt_conn *conn, struct kmqtt_entry *e)
 
 	if (e->kind != ENTRY_MSG)
 		return true;
-	if (e->addr)
-		return e->page && e->hdr_len == e->len;
-	return !msg->pages.pages && !msg->has_expiry &&
-	       !kmqtt_alias_worth(conn, msg->topic_len - conn->mount.len) &&
-	       msg->topic_len + msg->props_len + msg->payload_len <= WHOLE_MAX / 2 &&
-	       !entry_encode(conn, e, GFP_ATOMIC);
+	/* To free its pages sleeps, too. */
+	if (msg->pages.pages)
+		return false;
+	if (!e->addr &&
+	    (msg->has_expiry ||
+	     kmqtt_alias_worth(conn, msg->topic_len - conn->mount.len) ||
+	     msg->topic_len + msg->props_len + msg->payload_len > WHOLE_MAX / 2 ||
+	     entry_encode(conn, e, GFP_ATOMIC)))
+		return false;
+	return e->page && e->hdr_len == e->len;
 }
 
 /* As many as lie side by side, from the first on. */

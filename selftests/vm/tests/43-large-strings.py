@@ -70,6 +70,24 @@ def properties(server):
 
 
 @tap.test
+def properties_shed(server):
+    """Large packets that are small without their properties, for a slow client of 3.1.1."""
+    many = wire.prop(wire.USER_PROPERTY, ("k", "v" * 9000))
+    count = 80             # within the limit of its queue
+    with server.client(wire.V311, rcvbuf=4096) as sub, server.client(wire.V5) as pub:
+        sub.subscribe("props")
+        for i in range(count):
+            raw = wire.publish(wire.V5, "props", b"%06d" % i + bytes(2500), properties=many)
+            # In two pieces, so that it does not arrive as a whole.
+            pub.send(raw[:5])
+            pub.send(raw[5:])
+        pub.ping()
+        for i in range(count):
+            tap.equal(sub.message().payload[:6], b"%06d" % i, "payload")
+        sub.ping()
+
+
+@tap.test
 def properties_too_long(server):
     """More than 1 MiB of them at QoS 1: 0x97, and nobody else is harmed."""
     broker.only_kmqtt()
