@@ -16,6 +16,9 @@
 #include "topic.h"
 #include "uapi/kmqtt.h"
 
+/* So many rules are compared where nothing else can run meanwhile. */
+#define ACL_SHORT	64
+
 /* acl_rule.flags */
 #define ACL_DENY	BIT(0)
 #define ACL_PATTERN	BIT(1)
@@ -352,6 +355,13 @@ bool kmqtt_acl_allows(const struct kmqtt_conn *conn, u32 access,
 		    acl_rule_matches(rules, rule, conn, topic, len))
 			return !(rule->flags & ACL_DENY);
 	return rules->allowed & access;
+}
+
+bool kmqtt_acl_is_short(const struct kmqtt_conn *conn)
+{
+	const struct kmqtt_acl *acl = rcu_dereference(conn->acl);
+
+	return !acl || rcu_dereference(acl->rules)->n <= ACL_SHORT;
 }
 
 #ifdef DEBUG

@@ -85,6 +85,9 @@ u32 kmqtt_acl_id(const struct kmqtt_acl *acl);
 bool kmqtt_acl_allows(const struct kmqtt_conn *conn, u32 access,
 		      const u8 *topic, u16 len);
 
+/* Is kmqtt_acl_allows() a matter of moments?  In the same context. */
+bool kmqtt_acl_is_short(const struct kmqtt_conn *conn);
+
 #ifdef DEBUG
 /* At module init; false, with the reason in the log, if it fails. */
 bool kmqtt_acl_selftest(void);

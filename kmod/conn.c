@@ -10,6 +10,7 @@
 #include <net/tcp.h>
 #include "acl.h"
 #include "conn.h"
+#include "direct.h"
 #include "fib.h"
 #include "netlink.h"
 #include "rx.h"
@@ -54,7 +55,8 @@ static void conn_data_ready(struct sock *sk)
 	conn = conn_of(sk);
 	if (conn) {
 		conn->saved_data_ready(sk);
-		kmqtt_conn_kick(conn, KMQTT_CB_RX);
+		if (!kmqtt_direct(conn, sk))
+			kmqtt_conn_kick(conn, KMQTT_CB_RX);
 	}
 	read_unlock_bh(&sk->sk_callback_lock);
 }

@@ -165,6 +165,8 @@ struct kmqtt_close {
  * @saved_data_ready: callbacks to restore
  * @saved_write_space: likewise
  * @saved_state_change: likewise
+ * @pause: so many times more what arrives is for the worker, unseen; under
+ *	the socket's spinlock
  * @worker: its worker
  * @ready: link in the worker's ready list
  * @bits: KMQTT_CB_*
@@ -222,6 +224,7 @@ struct kmqtt_conn {
 	void (*saved_data_ready)(struct sock *sk);
 	void (*saved_write_space)(struct sock *sk);
 	void (*saved_state_change)(struct sock *sk);
+	u8 pause;
 
 	struct kmqtt_worker *worker;
 	struct llist_node ready;
@@ -305,6 +308,12 @@ static inline bool kmqtt_conn_accepted(const struct kmqtt_conn *conn)
 {
 	/* Pairs with kmqtt_conn_accept(). */
 	return smp_load_acquire(&conn->level);
+}
+
+/* Does it encode PUBLISHes as 5.0 does?  Of an accepted one. */
+static inline bool kmqtt_conn_is_v5(const struct kmqtt_conn *conn)
+{
+	return conn->level == KMQTT_V5;
 }
 
 /* Would its queue take a routed message now?  A guess, for $share. */

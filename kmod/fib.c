@@ -704,6 +704,32 @@ int kmqtt_fib_lookup_plain(struct kmqtt_fib *fib, const u8 *topic, u16 len,
 	return query.n;
 }
 
+bool kmqtt_fib_lookup_one(struct kmqtt_fib *fib, const u8 *topic, u16 len,
+			  const struct kmqtt_conn *source,
+			  struct kmqtt_fib_dest *dest)
+{
+	const struct kmqtt_fib_query query = { .topic = topic, .len = len };
+	const struct kmqtt_cache_chunk *chunk;
+	const struct kmqtt_cache_entry *entry;
+	u64 hash;
+
+	if (len > KMQTT_CACHE_TOPIC_MAX)
+		return false;
+	entry = query_cached(&query, fib, &hash);
+	if (!entry || !entry->plain || !kmqtt_cache_valid(&fib->cache, entry))
+		return false;
+	chunk = entry->chunks;
+	if (!chunk || chunk->next || chunk->n != 1 || !dest_applies(chunk->dest, source))
+		return false;
+	*dest = (struct kmqtt_fib_dest) {
+		.conn = chunk->dest->conn,
+		.subids = chunk->dest->subids,
+		.n_subids = chunk->dest->n_subids,
+		.flags = chunk->dest->flags,
+	};
+	return true;
+}
+
 /* ---- routes ---- */
 
 static struct kmqtt_fib_route *route_find(struct kmqtt_fib *fib,

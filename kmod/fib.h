@@ -137,6 +137,21 @@ int kmqtt_fib_lookup_plain(struct kmqtt_fib *fib, const u8 *topic, u16 len,
 			   void *ctx);
 
 /**
+ * kmqtt_fib_lookup_one() - the destination of a topic that has just one
+ * @fib: of the source's namespace
+ * @topic: checked Topic Name with mount point
+ * @len: its length
+ * @source: publishing connection
+ * @dest: the destination, a connection
+ *
+ * Context: under rcu_read_lock(), softirqs too; neither locks nor allocates.
+ * Return: false unless that is known already and the same for each message.
+ */
+bool kmqtt_fib_lookup_one(struct kmqtt_fib *fib, const u8 *topic, u16 len,
+			  const struct kmqtt_conn *source,
+			  struct kmqtt_fib_dest *dest);
+
+/**
  * struct kmqtt_route_info - a route as dumped; pointers valid in the callback
  * @conn_id: target, 0 = daemon
  * @filter: topic filter

@@ -297,6 +297,14 @@ static bool batch_dispatch(struct kmqtt_conn *conn, const struct kmqtt_inbound *
 	return true;
 }
 
+static void batch_count(struct kmqtt_conn *conn, const struct kmqtt_inbound *in)
+{
+	conn->cs[KMQTT_CS_PACKETS_RX] += in->n;
+	kmqtt_stat_add(conn->kn, PACKETS_RX, in->n);
+	kmqtt_stat_add(conn->kn, PUBLISH_RX, in->n);
+	kmqtt_stat_add(conn->kn, PAYLOAD_RX, in->payload);
+}
+
 bool kmqtt_batch_handle(struct kmqtt_batch *batch, struct kmqtt_conn *conn)
 {
 	struct kmqtt_inbound *in = &batch->in;
@@ -306,14 +314,30 @@ bool kmqtt_batch_handle(struct kmqtt_batch *batch, struct kmqtt_conn *conn)
 		in->n = 0;
 		return false;
 	}
-	conn->cs[KMQTT_CS_PACKETS_RX] += n;
-	kmqtt_stat_add(conn->kn, PACKETS_RX, n);
-	kmqtt_stat_add(conn->kn, PUBLISH_RX, n);
-	kmqtt_stat_add(conn->kn, PAYLOAD_RX, in->payload);
+	batch_count(conn, in);
 	if (n == 1)
 		publish_dispatch(conn, in);
 	in->n = 0;
 	return true;
+}
+
+struct kmqtt_conn *kmqtt_batch_direct(const struct kmqtt_batch *batch,
+				      struct kmqtt_conn *conn)
+{
+	const struct kmqtt_inbound *in = &batch->in;
+
+	if (publish_punts(conn, in, jhash(in->topic, in->topic_len, 0)) ||
+	    !kmqtt_acl_is_short(conn) ||
+	    !kmqtt_acl_allows(conn, KMQTT_ACL_WRITE, in->topic, in->topic_len))
+		return NULL;
+	return kmqtt_route_one(in);
+}
+
+void kmqtt_batch_routed(struct kmqtt_batch *batch, struct kmqtt_conn *conn)
+{
+	batch_count(conn, &batch->in);
+	publish_routed(conn, &batch->in);
+	batch->in.n = 0;
 }
 
 /* Put the mount point before the topic; @buf is to be freed. */

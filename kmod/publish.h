@@ -52,6 +52,16 @@ bool kmqtt_batch_add(struct kmqtt_batch *batch, struct kmqtt_conn *conn,
 		     const struct kmqtt_fixed *fix, u8 *frame, struct page *page);
 
 /*
+ * The connection to which the one packet of a batch may go past all lists, if
+ * that can take it; %NULL: it has to be handled as any other.  Under
+ * rcu_read_lock(), worker context or softirq; neither locks nor allocates.
+ */
+struct kmqtt_conn *kmqtt_batch_direct(const struct kmqtt_batch *batch,
+				      struct kmqtt_conn *conn);
+/* It has gone there: count it.  The batch is empty then. */
+void kmqtt_batch_routed(struct kmqtt_batch *batch, struct kmqtt_conn *conn);
+
+/*
  * Handle the packets of a batch, which is empty after that.  Worker only.
  * Returns false if they have to go through kmqtt_packet() one by one.
  */

@@ -384,6 +384,22 @@ int kmqtt_route_inbound(const struct kmqtt_inbound *in)
 	return 0;
 }
 
+struct kmqtt_conn *kmqtt_route_one(const struct kmqtt_inbound *in)
+{
+	const struct kmqtt_conn *src = in->src;
+	struct kmqtt_fib_dest dest;
+	struct kmqtt_conn *to;
+
+	if (!kmqtt_fib_lookup_one(src->kn->fib, in->topic, in->topic_len, src, &dest))
+		return NULL;
+	to = dest.conn;
+	if (!in->verbatim || to->mount.len || kmqtt_conn_is_v5(to) != kmqtt_conn_is_v5(src) ||
+	    (to->max_packet_out && in->largest > to->max_packet_out) ||
+	    route_needs_msg(in, &dest))
+		return NULL;
+	return to;
+}
+
 /* A look-up for a message of the daemon. */
 struct inject_ctx {
 	struct kmqtt_msg *msg;

@@ -63,6 +63,12 @@ static inline u32 kmqtt_inbound_vhdr(const struct kmqtt_inbound *in)
 int kmqtt_route_inbound(const struct kmqtt_inbound *in);
 
 /*
+ * The one connection that @in goes to as it is; %NULL if it is not that simple.
+ * Worker context or softirq, under rcu_read_lock(); neither locks nor allocates.
+ */
+struct kmqtt_conn *kmqtt_route_one(const struct kmqtt_inbound *in);
+
+/*
  * Route a message of the daemon; @src is whose it is, for No Local, or %NULL.
  * Process context.  Returns 0, -E2BIG, -ENOMEM.
  */

@@ -17,6 +17,7 @@ const char *const kmqtt_stat_names[KMQTT_STAT_N] = {
 	[KMQTT_STAT_PAYLOAD_RX] = "payload_bytes_received",
 	[KMQTT_STAT_PAYLOAD_TX] = "payload_bytes_sent",
 	[KMQTT_STAT_PUBLISH_ROUTED] = "publish_routed_kernel",
+	[KMQTT_STAT_PUBLISH_DIRECT] = "publish_routed_directly",
 	[KMQTT_STAT_PUBLISH_PUNTED] = "publish_punted",
 	[KMQTT_STAT_PUBLISH_INJECTED] = "publish_injected",
 	[KMQTT_STAT_PUBLISH_SENT] = "publish_queued",

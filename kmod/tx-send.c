@@ -19,6 +19,7 @@
 #define WHOLE_MAX	PAGE_SIZE	/* longer messages are sent from where they are */
 #define SPLICE_MIN	4096U	/* shorter runs are copied rather than pin an arena */
 #define SPAN_MAX	(64U << 10)
+#define DIRECT_UNACKED	1	/* segments that a peer may owe and still be quick */
 
 /*
  * Room for what is encoded of a message on its way to the socket.  What is not
@@ -535,20 +536,31 @@ static bool quick_part(struct kmqtt_conn *conn, struct tx_part *part)
 	return true;
 }
 
-/* Bytes that the socket took, or an error: nothing is decided by it here. */
+/*
+ * Under the socket's spinlock: bytes that it took, or an error, by which
+ * nothing is decided here.
+ */
+static int quick_splice(const struct kmqtt_conn *conn, const struct tx_part *part)
+{
+	struct sock *sk = conn->sock->sk;
+	gfp_t gfp = sk->sk_allocation;
+	int ret;
+
+	if (sock_owned_by_user(sk) || !takes_pages(conn))
+		return -EBUSY;
+	sk->sk_allocation = GFP_ATOMIC;
+	ret = kmqtt_tcp_splice(sk, part->page, part->off, part->len, false);
+	sk->sk_allocation = gfp;
+	return ret;
+}
+
 static int quick_send(const struct kmqtt_conn *conn, const struct tx_part *part)
 {
 	struct sock *sk = conn->sock->sk;
-	int ret = -EBUSY;
-	gfp_t gfp;
+	int ret;
 
 	bh_lock_sock(sk);
-	if (!sock_owned_by_user(sk) && takes_pages(conn)) {
-		gfp = sk->sk_allocation;
-		sk->sk_allocation = GFP_ATOMIC;
-		ret = kmqtt_tcp_splice(sk, part->page, part->off, part->len, false);
-		sk->sk_allocation = gfp;
-	}
+	ret = quick_splice(conn, part);
 	bh_unlock_sock(sk);
 	return ret;
 }
@@ -574,6 +586,78 @@ bool kmqtt_tx_quick(struct kmqtt_conn *conn, unsigned int max, unsigned int *sen
 	}
 	/* What is left, held or was refused needs what a flush does besides. */
 	return list_empty(&tx->out) && list_empty(&tx->held) && !READ_ONCE(tx->full);
+}
+
+/* Is there nothing that a message could overtake, and nothing in its way? */
+static bool direct_idle(const struct kmqtt_conn *conn)
+{
+	const struct kmqtt_tx *tx = &conn->tx;
+
+	lockdep_assert_held(&tx->lock);
+	return READ_ONCE(conn->state) == KMQTT_STATE_OPEN &&
+	       !READ_ONCE(conn->close_req.cause) && list_empty(&tx->queue) &&
+	       list_empty(&tx->out) && list_empty(&tx->held) && !tx->shut &&
+	       !tx->full && !tx->dead && !test_bit(KMQTT_CB_BLOCKED, &conn->bits);
+}
+
+/*
+ * Has the peer read what it was sent?  Who reads one message after the other
+ * acknowledges at least every second one.  Who is sent many at a time has not,
+ * and would be sent a segment for each; let them come together on the list.
+ */
+static bool direct_wants_more(const struct sock *sk)
+{
+	return tcp_sk(sk)->packets_out <= DIRECT_UNACKED && tcp_write_queue_empty(sk);
+}
+
+/*
+ * Another socket's lock is held, so this one is only tried.  Short and with
+ * nothing unsent before it, the part is one segment, so the socket takes all of
+ * it or nothing.
+ */
+static bool direct_send(const struct kmqtt_conn *conn, const struct tx_part *part)
+{
+	struct sock *sk = conn->sock->sk;
+	int ret = -EBUSY;
+
+	if (!spin_trylock(&sk->sk_lock.slock))
+		return false;
+	if (direct_wants_more(sk) && part->len <= tcp_sk(sk)->mss_cache / 2)
+		ret = quick_splice(conn, part);
+	spin_unlock(&sk->sk_lock.slock);
+	return ret > 0;
+}
+
+bool kmqtt_tx_direct(struct kmqtt_conn *conn, const struct kmqtt_run *run)
+{
+	const struct tx_part part = {
+		.page = run->page,
+		.off = page_off(run->page, run->addr),
+		.len = run->len,
+	};
+	struct kmqtt_tx *tx = &conn->tx;
+	bool sent;
+
+	WARN_ON_ONCE(!in_serving_softirq());
+	/* Elsewhere it is taken with softirqs enabled. */
+	if (!spin_trylock(&tx->lock))
+		return false;
+	sent = direct_idle(conn) && direct_send(conn, &part);
+	if (sent) {
+		conn->cs[KMQTT_CS_PACKETS_TX]++;
+		conn->cs[KMQTT_CS_PUBLISH_SENT]++;
+	}
+	spin_unlock(&tx->lock);
+	if (!sent)
+		return false;
+	tx->progress = jiffies;
+	conn->cs[KMQTT_CS_BYTES_TX] += run->len;
+	kmqtt_stat_add(conn->kn, BYTES_TX, run->len);
+	kmqtt_stat_inc(conn->kn, PUBLISH_SENT);
+	kmqtt_stat_inc(conn->kn, PACKETS_TX);
+	kmqtt_stat_inc(conn->kn, PUBLISH_TX);
+	kmqtt_stat_add(conn->kn, PAYLOAD_TX, run->payload);
+	return true;
 }
 
 bool kmqtt_tx_flush(struct kmqtt_conn *conn)

@@ -153,6 +153,17 @@ int kmqtt_tx_gate(struct kmqtt_conn *conn, bool shut);
  */
 bool kmqtt_tx_quick(struct kmqtt_conn *conn, unsigned int max, unsigned int *sends);
 
+/**
+ * kmqtt_tx_direct() - send a short frame past the transmit list
+ * @conn: the connection
+ * @run: the frame
+ *
+ * Softirq, with another socket locked, by who has the connection's worker.
+ * Return: false, with nothing sent or counted, unless the list is empty, the
+ * gate open, and the peer quick to acknowledge what it is sent.
+ */
+bool kmqtt_tx_direct(struct kmqtt_conn *conn, const struct kmqtt_run *run);
+
 /* Send what can be sent; worker only.  false: the socket is dead. */
 bool kmqtt_tx_flush(struct kmqtt_conn *conn);
 /* Nothing left that the gate lets pass; worker only. */

@@ -74,6 +74,23 @@ void kmqtt_worker_queue(struct kmqtt_conn *conn)
 		wake_up_process(w->task);
 }
 
+bool kmqtt_worker_trylock(struct kmqtt_worker *w)
+{
+	return llist_empty(&w->ready) && !test_and_set_bit_lock(0, &w->busy);
+}
+
+void kmqtt_worker_unlock(struct kmqtt_worker *w)
+{
+	clear_bit_unlock(0, &w->busy);
+}
+
+/* A softirq has it for a moment at most, and on another CPU: it would end first here. */
+static void worker_lock(struct kmqtt_worker *w)
+{
+	while (test_and_set_bit_lock(0, &w->busy))
+		cpu_relax();
+}
+
 /* The memory cgroup of the socket, if it has one; the socket holds it. */
 static struct mem_cgroup *conn_memcg(const struct kmqtt_conn *conn)
 {
@@ -123,6 +140,7 @@ static void worker_turn(struct kmqtt_worker *w)
 	unsigned int quick = 0;
 
 	mutex_lock(&w->turn);
+	worker_lock(w);
 	batch = llist_reverse_order(llist_del_all(&w->ready));
 	llist_for_each_entry_safe(conn, tmp, batch, ready) {
 		/*
@@ -139,6 +157,7 @@ static void worker_turn(struct kmqtt_worker *w)
 	}
 	if (quick)
 		local_bh_enable();
+	kmqtt_worker_unlock(w);
 	smp_store_release(&w->turns, w->turns + 1); /* worker_flush() */
 	mutex_unlock(&w->turn);
 }

@@ -32,12 +32,15 @@ struct kmqtt_arena {
 /**
  * struct kmqtt_worker - a worker
  *
- * Lives from module init to module exit.  Everything but @ready, @conns, @turn
- * and @turns belongs to its own thread.
+ * Lives from module init to module exit.  Everything but @ready, @busy, @conns,
+ * @turn and @turns, and what the connections say is the worker's, belongs to
+ * whoever has @busy: its thread for a turn, or for a moment a softirq that found
+ * it idle, on any CPU.
  *
  * @task: the thread
  * @cpu: it is bound to this CPU
  * @ready: connections to look at; each holds a reference to its connection
+ * @busy: bit 0 is a lock; who may sleep takes it first and has nothing else
  * @conns: connections that belong to it
  * @turn: held while it drains what was on @ready; outside every other lock
  * @turns: how often it has; written under @turn
@@ -52,6 +55,7 @@ struct kmqtt_worker {
 	struct task_struct *task;
 	int cpu;
 	struct llist_head ready;
+	unsigned long busy;
 	atomic_t conns;
 	/* outside every other lock */
 	struct mutex turn;
@@ -78,6 +82,12 @@ static inline u8 *kmqtt_arena_at(const struct kmqtt_arena *arena)
 struct kmqtt_worker *kmqtt_worker_assign(void);
 /* The same backwards, when the connection has been detached. */
 void kmqtt_worker_unassign(struct kmqtt_worker *w);
+/*
+ * Take the place of an idle worker for a moment, in a softirq.  False if it has
+ * something to do.  What it owns is the caller's until kmqtt_worker_unlock().
+ */
+bool kmqtt_worker_trylock(struct kmqtt_worker *w);
+void kmqtt_worker_unlock(struct kmqtt_worker *w);
 /* Put @conn, with a reference, on the ready list of its worker.  Any context. */
 void kmqtt_worker_queue(struct kmqtt_conn *conn);
 
