@@ -16,8 +16,13 @@
 #include "topic.h"
 #include "uapi/kmqtt.h"
 
-/* So many rules are compared where nothing else can run meanwhile. */
-#define ACL_SHORT	64
+/*
+ * So many rules, bytes of their filters, and bytes that %u and %c stand for are
+ * compared where nothing else can run meanwhile.
+ */
+#define ACL_SHORT		64
+#define ACL_SHORT_BYTES		4096
+#define ACL_SHORT_NAMES		256
 
 /* acl_rule.flags */
 #define ACL_DENY	BIT(0)
@@ -45,12 +50,14 @@ struct acl_rule {
  *
  * @rcu: for the deferred free
  * @allowed: KMQTT_ACL_* allowed if no rule decides
+ * @bytes: of all filters
  * @n: number of rules
  * @rule: the rules, then their filters
  */
 struct acl_rules {
 	struct rcu_head rcu;
 	u32 allowed;
+	size_t bytes;
 	u32 n;
 	struct acl_rule rule[];
 };
@@ -123,6 +130,7 @@ static struct acl_rules *acl_rules_make(u32 allowed,
 	if (!rules)
 		return NULL;
 	rules->allowed = allowed;
+	rules->bytes = strings;
 	rules->n = n;
 	p = (u8 *)rules + size;
 	for (i = 0; i < n; i++) {
@@ -360,8 +368,13 @@ bool kmqtt_acl_allows(const struct kmqtt_conn *conn, u32 access,
 bool kmqtt_acl_is_short(const struct kmqtt_conn *conn)
 {
 	const struct kmqtt_acl *acl = rcu_dereference(conn->acl);
+	const struct acl_rules *rules;
 
-	return !acl || rcu_dereference(acl->rules)->n <= ACL_SHORT;
+	if (!acl)
+		return true;
+	rules = rcu_dereference(acl->rules);
+	return rules->n <= ACL_SHORT && rules->bytes <= ACL_SHORT_BYTES &&
+	       conn->username.len + conn->client_id.len <= ACL_SHORT_NAMES;
 }
 
 #ifdef DEBUG

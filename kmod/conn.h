@@ -108,7 +108,7 @@ struct kmqtt_rx {
  * @dead: the socket takes nothing any more; what is queued is dropped
  */
 struct kmqtt_tx {
-	/* process context; innermost */
+	/* process context; softirqs may only try it; innermost but for a socket's */
 	spinlock_t lock;
 	struct list_head queue;
 	struct list_head out;

@@ -6,6 +6,7 @@
 #include <linux/skbuff.h>
 #include <net/sock.h>
 #include <net/tcp.h>
+#include <net/tcp_states.h>
 #include "conn.h"
 #include "direct.h"
 #include "frame.h"
@@ -109,8 +110,10 @@ static bool direct_forward(struct kmqtt_conn *conn, struct sock *sk, u32 len)
 		.count = 1,
 	});
 	rcu_read_unlock();
-	if (!sent)
+	if (!sent) {
+		arena->off -= len;
 		return false;
+	}
 	kmqtt_batch_routed(&batch, conn);
 	kmqtt_stat_inc(conn->kn, PUBLISH_DIRECT);
 	direct_read(conn, sk, len);
@@ -138,7 +141,7 @@ bool kmqtt_direct(struct kmqtt_conn *conn, struct sock *sk)
 
 	/* With PREEMPT_RT the worker could run here and wait for us for ever. */
 	if (IS_ENABLED(CONFIG_PREEMPT_RT) || !in_serving_softirq() ||
-	    sock_owned_by_user(sk))
+	    sk->sk_state != TCP_ESTABLISHED || sock_owned_by_user(sk))
 		return false;
 	if (conn->pause) {
 		conn->pause--;

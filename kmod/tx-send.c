@@ -20,6 +20,7 @@
 #define SPLICE_MIN	4096U	/* shorter runs are copied rather than pin an arena */
 #define SPAN_MAX	(64U << 10)
 #define DIRECT_UNACKED	1	/* segments that a peer may owe and still be quick */
+#define DIRECT_OVERHEAD	4096	/* more than a segment takes besides its bytes */
 
 /*
  * Room for what is encoded of a message on its way to the socket.  What is not
@@ -607,25 +608,29 @@ static bool direct_idle(const struct kmqtt_conn *conn)
  */
 static bool direct_wants_more(const struct sock *sk)
 {
-	return tcp_sk(sk)->packets_out <= DIRECT_UNACKED && tcp_write_queue_empty(sk);
+	return tcp_sk(sk)->packets_out <= DIRECT_UNACKED && tcp_write_queue_empty(sk) &&
+	       sk->sk_state == TCP_ESTABLISHED && !sk->sk_err &&
+	       !(sk->sk_shutdown & SEND_SHUTDOWN);
 }
 
 /*
  * Another socket's lock is held, so this one is only tried.  Short and with
- * nothing unsent before it, the part is one segment, so the socket takes all of
- * it or nothing.
+ * nothing unsent before it, the part is one segment; with the memory for that
+ * reserved the socket takes all of it, or nothing.  Returns bytes or an error.
  */
-static bool direct_send(const struct kmqtt_conn *conn, const struct tx_part *part)
+static int direct_send(const struct kmqtt_conn *conn, const struct tx_part *part)
 {
 	struct sock *sk = conn->sock->sk;
 	int ret = -EBUSY;
 
 	if (!spin_trylock(&sk->sk_lock.slock))
-		return false;
-	if (direct_wants_more(sk) && part->len <= tcp_sk(sk)->mss_cache / 2)
+		return ret;
+	if (!sock_owned_by_user(sk) && direct_wants_more(sk) &&
+	    part->len <= tcp_sk(sk)->mss_cache / 2 &&
+	    sk_wmem_schedule(sk, part->len + DIRECT_OVERHEAD))
 		ret = quick_splice(conn, part);
 	spin_unlock(&sk->sk_lock.slock);
-	return ret > 0;
+	return ret;
 }
 
 bool kmqtt_tx_direct(struct kmqtt_conn *conn, const struct kmqtt_run *run)
@@ -636,20 +641,26 @@ bool kmqtt_tx_direct(struct kmqtt_conn *conn, const struct kmqtt_run *run)
 		.len = run->len,
 	};
 	struct kmqtt_tx *tx = &conn->tx;
-	bool sent;
+	int ret = -EBUSY;
 
 	WARN_ON_ONCE(!in_serving_softirq());
 	/* Elsewhere it is taken with softirqs enabled. */
 	if (!spin_trylock(&tx->lock))
 		return false;
-	sent = direct_idle(conn) && direct_send(conn, &part);
-	if (sent) {
+	if (direct_idle(conn))
+		ret = direct_send(conn, &part);
+	if (ret > 0) {
 		conn->cs[KMQTT_CS_PACKETS_TX]++;
 		conn->cs[KMQTT_CS_PUBLISH_SENT]++;
 	}
 	spin_unlock(&tx->lock);
-	if (!sent)
+	if (ret <= 0)
 		return false;
+	if (WARN_ON_ONCE(ret != run->len)) {
+		/* Nothing may follow a part of a packet. */
+		tx->dead = true;
+		kmqtt_conn_kick(conn, KMQTT_CB_RX);
+	}
 	tx->progress = jiffies;
 	conn->cs[KMQTT_CS_BYTES_TX] += run->len;
 	kmqtt_stat_add(conn->kn, BYTES_TX, run->len);
