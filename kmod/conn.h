@@ -328,8 +328,9 @@ static inline bool kmqtt_conn_takes(const struct kmqtt_conn *conn)
 
 /*
  * Is the socket still TCP and nothing else?  TLS, and a sockmap, replace its
- * functions, with the socket locked by a user.  Worker only; the answer lasts
- * as long as the caller has the socket locked in either way.
+ * functions, with the socket locked by a user.  By who has the worker, which
+ * keeps @sock; the answer lasts as long as the caller has the socket locked in
+ * either way.
  */
 static inline bool kmqtt_conn_is_plain(const struct kmqtt_conn *conn)
 {

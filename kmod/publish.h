@@ -54,7 +54,8 @@ bool kmqtt_batch_add(struct kmqtt_batch *batch, struct kmqtt_conn *conn,
 /*
  * The connection to which the one packet of a batch may go past all lists, if
  * that can take it; %NULL: it has to be handled as any other.  Under
- * rcu_read_lock(), worker context or softirq; neither locks nor allocates.
+ * rcu_read_lock(), by who has the worker of @conn, also in a softirq; neither
+ * locks nor allocates.  The connection is valid in that RCU section.
  */
 struct kmqtt_conn *kmqtt_batch_direct(const struct kmqtt_batch *batch,
 				      struct kmqtt_conn *conn);
